@@ -1,0 +1,292 @@
+//! What triggered the function → items, each with the log files and records that it brings.
+//!
+//! Deliveries come in many envelopes. Each is known by its own mark, is then decoded by its own type and
+//! unwrapped recursively. What carries no mark that we know is an error: it never means "nothing to do".
+
+use std::collections::BTreeMap;
+
+use aws_lambda_events::{
+    eventbridge::EventBridgeEvent,
+    s3::S3Event,
+    sns::{SnsEvent, SnsMessage},
+    sqs::SqsEvent,
+};
+use serde::{Deserialize, Serialize, de::DeserializeOwned, de::IgnoredAny};
+use serde_json::value::RawValue;
+
+use crate::{log_file::LogFile, untrusted::visible};
+
+/// One invocation's work.
+#[derive(Debug)]
+pub struct Delivery {
+    pub items: Vec<Item>,
+    /// Whether the trigger is a queue, which takes back single items (partial batch response).
+    pub from_queue: bool,
+}
+
+/// What can fail alone: a message of the queue; for every other trigger the whole payload.
+#[derive(Debug)]
+pub struct Item {
+    /// The id by which the queue takes it back; empty for every other trigger.
+    pub id: String,
+    pub contents: Result<Vec<Content>, DeliveryError>,
+}
+
+/// What a delivery is about.
+#[derive(Debug)]
+pub enum Content {
+    LogFile(LogFile),
+    /// A CloudTrail record that EventBridge delivered by itself.
+    Record(Box<RawValue>),
+}
+
+/// A payload that cannot be decoded. The values in it are not shown: they may be secrets.
+#[derive(Debug, thiserror::Error)]
+pub enum DeliveryError {
+    #[error("the delivery is no JSON ({0}); send S3, SQS, SNS or EventBridge events to this function")]
+    NotJson(serde_json::Error),
+    #[error("the delivery has an unknown shape: {0}; send S3, SQS, SNS or EventBridge events to this function")]
+    UnknownShape(String),
+    #[error("the delivery looks like {shape}, but is not one at line {line}, column {column}")]
+    Malformed { shape: &'static str, line: usize, column: usize },
+    #[error("the delivery looks like {shape}, but has no {field}")]
+    Incomplete { shape: &'static str, field: &'static str },
+    #[error(
+        "an SNS topic asks to confirm a subscription of the queue; confirm it at the topic (its URL is never fetched from here)"
+    )]
+    SubscriptionConfirmation,
+    #[error("the delivery is wrapped more than {MOST_ENVELOPES} times")]
+    TooDeep,
+}
+
+/// The deepest real nesting is three: S3 notification in SNS in SQS.
+const MOST_ENVELOPES: u32 = 4;
+
+/// CloudTrail's whole message when a topic is set on a trail; no JSON.
+const VALIDATION_MESSAGE: &str = "CloudTrail validation message.";
+
+/// Decodes the payload of an invocation.
+///
+/// # Errors
+/// Where the trigger is no queue and the payload cannot be decoded; a bad message of a queue fails alone.
+pub fn decode(payload: &str) -> Result<Delivery, DeliveryError> {
+    if !matches!(shape(payload)?, Shape::Queue) {
+        let contents = Ok(contents(payload, 0)?);
+        return Ok(Delivery { items: vec![Item { id: String::new(), contents }], from_queue: false });
+    }
+    let messages = parse::<SqsEvent>(payload, "an SQS event")?.records;
+    let items = messages.into_iter().map(|message| {
+        let id = message.message_id.ok_or(DeliveryError::Incomplete { shape: "an SQS event", field: "messageId" })?;
+        Ok(Item { id, contents: contents(&message.body.unwrap_or_default(), 1) })
+    });
+    Ok(Delivery { items: items.collect::<Result<_, _>>()?, from_queue: true })
+}
+
+fn contents(payload: &str, envelopes: u32) -> Result<Vec<Content>, DeliveryError> {
+    if envelopes > MOST_ENVELOPES {
+        return Err(DeliveryError::TooDeep);
+    }
+    if payload.trim_end() == VALIDATION_MESSAGE {
+        return Ok(Vec::new());
+    }
+    match shape(payload)? {
+        Shape::S3 => from_s3(parse(payload, "an S3 notification")?),
+        Shape::ObjectCreated => {
+            let ObjectCreated { bucket, object } =
+                parse::<EventBridgeEvent<_>>(payload, "an S3 event of EventBridge")?.detail;
+            let log_file = LogFile::from_plain(bucket.name, object.key, object.version_id, object.size);
+            Ok(vec![Content::LogFile(log_file)])
+        }
+        Shape::CloudTrailRecord => {
+            let event: EventBridgeEvent<Box<RawValue>> = parse(payload, "a CloudTrail event of EventBridge")?;
+            Ok(vec![Content::Record(event.detail)])
+        }
+        Shape::CloudTrailNotification => {
+            let CloudTrailNotification { bucket, keys } = parse(payload, "a CloudTrail notification")?;
+            let log_file = |key| Content::LogFile(LogFile::from_plain(bucket.clone(), key, None, None));
+            Ok(keys.into_vec().into_iter().map(log_file).collect())
+        }
+        Shape::Topic => {
+            let records = parse::<SnsEvent>(payload, "an SNS event")?.records;
+            let contents = records.into_iter().map(|record| contents(&record.sns.message, envelopes + 1));
+            Ok(contents.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect())
+        }
+        Shape::Notification => contents(&parse::<SnsMessage>(payload, "an SNS notification")?.message, envelopes + 1),
+        Shape::SubscriptionConfirmation => Err(DeliveryError::SubscriptionConfirmation),
+        Shape::NothingToDo => Ok(Vec::new()),
+        Shape::Queue => Err(DeliveryError::UnknownShape("an SQS event inside another delivery".into())),
+    }
+}
+
+fn from_s3(event: S3Event) -> Result<Vec<Content>, DeliveryError> {
+    let missing = |field| DeliveryError::Incomplete { shape: "an S3 notification", field };
+    let created = |name: &Option<String>| name.as_ref().is_some_and(|name| name.starts_with("ObjectCreated:"));
+    let mut contents = Vec::new();
+    for record in event.records {
+        if record.event_name.is_none() {
+            return Err(missing("eventName"));
+        }
+        if created(&record.event_name) {
+            let bucket = record.s3.bucket.name.ok_or(missing("bucket name"))?;
+            let object = record.s3.object;
+            let key = object.key.ok_or(missing("object key"))?;
+            let size = object.size.and_then(|size| size.try_into().ok());
+            contents.push(Content::LogFile(LogFile::from_encoded(bucket, &key, object.version_id, size)));
+        }
+    }
+    Ok(contents)
+}
+
+fn parse<T: DeserializeOwned>(payload: &str, shape: &'static str) -> Result<T, DeliveryError> {
+    serde_json::from_str(payload).map_err(|error| {
+        // Its own text would show the value that does not fit.
+        DeliveryError::Malformed { shape, line: error.line(), column: error.column() }
+    })
+}
+
+enum Shape {
+    Queue,
+    Topic,
+    Notification,
+    SubscriptionConfirmation,
+    S3,
+    ObjectCreated,
+    CloudTrailRecord,
+    CloudTrailNotification,
+    /// An S3 test event, or an S3 event of EventBridge that is no creation.
+    NothingToDo,
+}
+
+/// What tells the shapes apart; nothing else of the payload is looked at.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Marks {
+    #[serde(rename = "Records")]
+    records: Vec<RecordMarks>,
+    #[serde(rename = "Event")]
+    event: Option<String>,
+    #[serde(rename = "Type")]
+    kind: Option<String>,
+    #[serde(rename = "TopicArn")]
+    topic: Option<IgnoredAny>,
+    source: Option<String>,
+    #[serde(rename = "detail-type")]
+    detail_type: Option<String>,
+    detail: Option<DetailMarks>,
+    #[serde(rename = "s3Bucket")]
+    bucket: Option<IgnoredAny>,
+    #[serde(rename = "s3ObjectKey")]
+    keys: Option<IgnoredAny>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct RecordMarks {
+    #[serde(rename = "eventSource", alias = "EventSource")]
+    source: Option<String>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct DetailMarks {
+    event_source: Option<IgnoredAny>,
+    event_name: Option<IgnoredAny>,
+}
+
+fn shape(payload: &str) -> Result<Shape, DeliveryError> {
+    // Marks of a wrong type are no marks; what is no JSON at all is told apart in `unknown`.
+    let marks: Marks = serde_json::from_str(payload).map_err(|_| unknown(payload))?;
+    let all_from = |source| {
+        !marks.records.is_empty() && marks.records.iter().all(|record| record.source.as_deref() == Some(source))
+    };
+    let detail = marks.detail.unwrap_or_default();
+    match (marks.kind.as_deref(), marks.source.as_deref()) {
+        _ if all_from("aws:sqs") => Ok(Shape::Queue),
+        _ if all_from("aws:sns") => Ok(Shape::Topic),
+        _ if all_from("aws:s3") => Ok(Shape::S3),
+        _ if marks.event.as_deref() == Some("s3:TestEvent") => Ok(Shape::NothingToDo),
+        _ if marks.bucket.is_some() && marks.keys.is_some() => Ok(Shape::CloudTrailNotification),
+        (Some("Notification"), _) if marks.topic.is_some() => Ok(Shape::Notification),
+        (Some("SubscriptionConfirmation"), _) => Ok(Shape::SubscriptionConfirmation),
+        (_, Some("aws.s3")) if marks.detail_type.as_deref() == Some("Object Created") => Ok(Shape::ObjectCreated),
+        (_, Some("aws.s3")) if marks.detail_type.is_some() => Ok(Shape::NothingToDo),
+        _ if detail.event_source.is_some() && detail.event_name.is_some() => Ok(Shape::CloudTrailRecord),
+        _ => Err(unknown(payload)),
+    }
+}
+
+/// Names the keys that were seen, bounded and made safe, and no value.
+fn unknown(payload: &str) -> DeliveryError {
+    #[derive(Deserialize)]
+    struct First {
+        #[serde(rename = "Records")]
+        records: Vec<BTreeMap<String, IgnoredAny>>,
+    }
+    let names = |keys: &BTreeMap<String, IgnoredAny>| {
+        let shown: Vec<String> = keys.keys().take(10).map(|key| visible(key, 40)).collect();
+        let more = if keys.len() > shown.len() { ", …" } else { "" };
+        format!("the keys {}{more}", shown.join(", "))
+    };
+    match serde_json::from_str::<BTreeMap<String, IgnoredAny>>(payload) {
+        Err(error) if error.is_data() => DeliveryError::UnknownShape("no JSON object".into()),
+        Err(error) => DeliveryError::NotJson(error),
+        Ok(keys) if keys.is_empty() => DeliveryError::UnknownShape("an empty object".into()),
+        Ok(keys) => {
+            let first = serde_json::from_str::<First>(payload).ok().and_then(|first| first.records.into_iter().next());
+            let record = first.map(|record| format!(", its first record {}", names(&record)));
+            DeliveryError::UnknownShape(format!("it has {}{}", names(&keys), record.unwrap_or_default()))
+        }
+    }
+}
+
+/// `detail` of EventBridge's `Object Created`.
+///
+/// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/ev-events.html>
+#[derive(Deserialize, Serialize)]
+struct ObjectCreated {
+    bucket: BucketName,
+    object: CreatedObject,
+}
+
+#[derive(Deserialize, Serialize)]
+struct BucketName {
+    name: String,
+}
+
+#[derive(Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct CreatedObject {
+    key: String,
+    size: Option<u64>,
+    version_id: Option<String>,
+}
+
+/// What CloudTrail itself publishes for each delivery of log files.
+///
+/// <https://docs.aws.amazon.com/awscloudtrail/latest/userguide/configure-sns-notifications-for-cloudtrail.html>
+#[derive(Deserialize)]
+struct CloudTrailNotification {
+    #[serde(rename = "s3Bucket")]
+    bucket: String,
+    #[serde(rename = "s3ObjectKey")]
+    keys: Keys,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Keys {
+    One(String),
+    Many(Vec<String>),
+}
+
+impl Keys {
+    fn into_vec(self) -> Vec<String> {
+        match self {
+            Keys::One(key) => vec![key],
+            Keys::Many(keys) => keys,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,255 @@
+//! The matches of one invocation, one after another, and what is open of each item.
+//!
+//! Log files are scanned at once, and their candidates come as they are found. Here they are judged and wait in
+//! one line, so that no two matches of an invocation race, and no log file holds another back.
+
+use std::{collections::VecDeque, sync::Arc, time::Duration};
+
+use aws_lambda_events::sqs::SqsBatchResponse;
+use time::OffsetDateTime;
+use tokio::{
+    sync::{Semaphore, mpsc},
+    task::JoinSet,
+    time::{Instant, sleep_until},
+};
+use tracing::{error, info, warn};
+use uuid::Uuid;
+
+use super::{
+    Failure, Problem, Response,
+    read::{End, Found, Reader},
+};
+use crate::{
+    delivery::{Content, Delivery},
+    log_file::{LogFile, Verdict},
+    record::Record,
+    rule::Match,
+};
+
+/// Measured: a batch of 100 small log files, each 30 ms away, takes 230 ms with 16 at once and 79 ms with 64,
+/// where it takes 13 MB of memory.
+const LOG_FILES_AT_ONCE: usize = 64;
+
+/// Beyond so many bytes of records in line, the scans wait.
+const MOST_LINE_BYTES: usize = 16 * 1024 * 1024;
+
+/// How often a claim of another invocation is looked at again; it mostly takes less than a second.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+
+/// The matches that are still to be settled, and the items that they belong to.
+pub(super) struct Line {
+    from_queue: bool,
+    items: Vec<Item>,
+    scans: Vec<Scan>,
+    /// Records that were delivered by themselves.
+    lone: VecDeque<(usize, Record)>,
+    found: mpsc::Receiver<Found>,
+    ready: VecDeque<Turn>,
+    waiting: Vec<(Instant, Turn)>,
+    /// Ends the scans when the line goes.
+    _tasks: JoinSet<()>,
+}
+
+struct Item {
+    id: String,
+    /// Matches that are not settled yet.
+    open: usize,
+    failures: Vec<Failure>,
+}
+
+struct Scan {
+    item: usize,
+    log_file: LogFile,
+    matches: u64,
+    ended: bool,
+}
+
+/// A match whose turn has come.
+pub(super) struct Turn {
+    item: usize,
+    pub matched: Match,
+    pub event_time: OffsetDateTime,
+    pub dedup_key: String,
+    /// Marks the claims of this match.
+    pub token: String,
+    pub log_file: Option<Arc<LogFile>>,
+}
+
+/// How a match was acknowledged.
+pub(super) enum Settled {
+    Suppressed,
+    Published { alert_id: String, degraded: bool },
+}
+
+impl Line {
+    /// Starts to scan the log files of a delivery.
+    pub fn scan(reader: &Reader, delivery: Delivery) -> Line {
+        let (out, found) = mpsc::channel(16);
+        let at_once = Arc::new(Semaphore::new(LOG_FILES_AT_ONCE));
+        let (mut items, mut scans, mut lone, mut tasks) = (Vec::new(), Vec::new(), VecDeque::new(), JoinSet::new());
+        for (number, item) in delivery.items.into_iter().enumerate() {
+            let mut failures = Vec::new();
+            for content in item.contents.unwrap_or_else(|error| {
+                failures.push(error.into());
+                Vec::new()
+            }) {
+                match content {
+                    Content::Record(raw) => match Record::parse(raw.get().as_bytes()) {
+                        Ok(record) => lone.push_back((number, record)),
+                        Err(error) => failures.push(Failure::LoneRecord(error)),
+                    },
+                    Content::LogFile(log_file) => {
+                        if let Verdict::Skip(reason) = log_file.verdict() {
+                            info!(bucket = log_file.bucket, key = log_file.key, reason, "Skipped object.");
+                            continue;
+                        }
+                        let (scan, reader, file) = (scans.len(), reader.clone(), log_file.clone());
+                        let (out, at_once) = (out.clone(), at_once.clone());
+                        tasks.spawn(async move {
+                            let _permit = at_once.acquire().await;
+                            reader.read(scan, file, &out).await;
+                        });
+                        scans.push(Scan { item: number, log_file, matches: 0, ended: false });
+                    }
+                }
+            }
+            items.push(Item { id: item.id, open: 0, failures });
+        }
+        let (ready, waiting) = (VecDeque::new(), Vec::new());
+        Line { from_queue: delivery.from_queue, items, scans, lone, found, ready, waiting, _tasks: tasks }
+    }
+
+    /// The next match; `None` when all is scanned and settled. Where several are in line, what AWS did and what
+    /// is critical goes first: not all may get out in time.
+    pub async fn next(&mut self, judge: impl Fn(Record) -> Option<Match>) -> Option<Turn> {
+        while let Some((item, record)) = self.lone.pop_front() {
+            self.enqueue(item, None, judge(record));
+        }
+        loop {
+            while self.has_room()
+                && let Ok(found) = self.found.try_recv()
+            {
+                self.arrived(found, &judge);
+            }
+            let urgent = self.ready.iter().position(|turn| turn.matched.is_urgent()).unwrap_or(0);
+            if let Some(turn) = self.ready.remove(urgent) {
+                return Some(turn);
+            }
+            let again = self.waiting.iter().map(|(at, _)| *at).min();
+            tokio::select! {
+                Some(found) = self.found.recv(), if self.has_room() => self.arrived(found, &judge),
+                Some(()) = async { sleep_until(again?).await; Some(()) } => self.end_waits(),
+                else => return None,
+            }
+        }
+    }
+
+    /// To the end of the line: the match's incident is another's until then, in seconds since 1970.
+    pub fn wait(&mut self, turn: Turn, until: i64) {
+        let left = u64::try_from(until - OffsetDateTime::now_utc().unix_timestamp()).unwrap_or(0);
+        self.waiting.push((Instant::now() + Duration::from_secs(left).min(LOOK_AGAIN), turn));
+    }
+
+    /// The match is acknowledged, or its item fails.
+    pub fn settle(&mut self, turn: Turn, settled: Result<Settled, Problem>) {
+        let place = turn.place();
+        let Turn { item, dedup_key, .. } = turn;
+        self.items[item].open -= 1;
+        match settled {
+            Ok(Settled::Suppressed) => info!(dedup_key, place, "Suppressed match: its incident is alerted."),
+            Ok(Settled::Published { alert_id, degraded: false }) => {
+                info!(alert_id, dedup_key, place, "Published alert.");
+            }
+            Ok(Settled::Published { alert_id, degraded: true }) => {
+                warn!(alert_id, dedup_key, place, "Published alert without the dedup table: it may be a copy.");
+            }
+            Err(problem) => self.items[item].failures.push(Failure::NotAlerted { dedup_key, place, problem }),
+        }
+    }
+
+    /// What the trigger is told; `in_time` unless the deadline has cut the line off.
+    pub fn answer(mut self, in_time: bool) -> Result<Response, Failure> {
+        for scan in self.scans.iter().filter(|scan| !scan.ended && in_time) {
+            self.items[scan.item].failures.push(Failure::Lost(Arc::new(scan.log_file.clone())));
+        }
+        let unfinished: Vec<usize> = self.scans.iter().filter(|scan| !scan.ended).map(|scan| scan.item).collect();
+        for (number, item) in self.items.iter_mut().enumerate() {
+            if item.open > 0 || !in_time && unfinished.contains(&number) {
+                item.failures.push(Failure::Deadline);
+            }
+        }
+        let mut response = SqsBatchResponse::default();
+        let mut first = None;
+        for item in self.items {
+            if !item.failures.is_empty() {
+                response.add_failure(&item.id);
+            }
+            for failure in item.failures {
+                if !self.from_queue && first.is_none() {
+                    first = Some(failure);
+                } else if failure.is_passing() {
+                    warn!(item = item.id, "{failure}.");
+                } else {
+                    error!(item = item.id, "{failure}.");
+                }
+            }
+        }
+        first.map_or(Ok(self.from_queue.then_some(response)), Err)
+    }
+
+    fn arrived(&mut self, found: Found, judge: &impl Fn(Record) -> Option<Match>) {
+        match found {
+            Found::Candidate { scan, log_file, record } => {
+                let matched = judge(*record);
+                self.scans[scan].matches += u64::from(matched.is_some());
+                self.enqueue(self.scans[scan].item, Some(log_file), matched);
+            }
+            Found::End { scan, end } => {
+                let scan = &mut self.scans[scan];
+                scan.ended = true;
+                let LogFile { bucket, key, .. } = &scan.log_file;
+                match end {
+                    Ok(End::Scanned { bytes, inflated_bytes, milliseconds }) => {
+                        info!(
+                            bucket,
+                            key,
+                            bytes,
+                            inflated_bytes,
+                            matches = scan.matches,
+                            milliseconds,
+                            "Scanned log file."
+                        );
+                    }
+                    Ok(End::Skipped(problem)) => info!(bucket, key, reason = %problem, "Skipped object."),
+                    Err(failure) => self.items[scan.item].failures.push(failure),
+                }
+            }
+        }
+    }
+
+    fn enqueue(&mut self, item: usize, log_file: Option<Arc<LogFile>>, matched: Option<Match>) {
+        let Some(matched) = matched else { return };
+        self.items[item].open += 1;
+        let event_time = matched.record.event_time.unwrap_or_else(OffsetDateTime::now_utc);
+        let (dedup_key, token) = (matched.dedup_key(), Uuid::new_v4().to_string());
+        self.ready.push_back(Turn { item, matched, event_time, dedup_key, token, log_file });
+    }
+
+    fn end_waits(&mut self) {
+        let now = Instant::now();
+        let over = self.waiting.extract_if(.., |(at, _)| *at <= now).map(|(_, turn)| turn);
+        self.ready.extend(over);
+    }
+
+    fn has_room(&self) -> bool {
+        let turns = self.ready.iter().chain(self.waiting.iter().map(|(_, turn)| turn));
+        turns.map(|turn| turn.matched.record.raw.get().len()).sum::<usize>() < MOST_LINE_BYTES
+    }
+}
+
+impl Turn {
+    /// Where its record stood, for a log line.
+    fn place(&self) -> String {
+        self.log_file.as_ref().map_or_else(|| "a record that EventBridge delivered".into(), |file| file.to_string())
+    }
+}

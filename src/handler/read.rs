@@ -1,0 +1,146 @@
+//! A log file, read once, and once more where it holds a needle → its candidates.
+
+use std::sync::Arc;
+
+use tokio::{sync::mpsc::Sender, task::yield_now, time::Instant};
+
+use super::Failure;
+use crate::{
+    aws::log_bucket::{BucketError, LogBucket, Object},
+    log_file::{LogFile, Verdict},
+    record::{Record, RecordError},
+    scan::{FirstRead, Needles, ScanError, SecondRead},
+};
+
+/// A log file of so many stored bytes, which nearly all are below, is kept in memory for the second read.
+const KEPT_BYTES: usize = 1024 * 1024;
+
+/// Reads log files; a clone reads for another task.
+#[derive(Clone)]
+pub(super) struct Reader {
+    bucket: LogBucket,
+    needles: Arc<Needles>,
+    limit_mib: u64,
+}
+
+/// What a scan tells; the candidates of a broken log file come too.
+pub(super) enum Found {
+    Candidate { scan: usize, log_file: Arc<LogFile>, record: Box<Record> },
+    End { scan: usize, end: Result<End, Failure> },
+}
+
+/// How the scan of a log file ended that did not fail.
+pub(super) enum End {
+    Scanned {
+        bytes: u64,
+        inflated_bytes: u64,
+        milliseconds: u64,
+    },
+    /// It is no log file, and lies where none must be.
+    Skipped(ScanError),
+}
+
+/// Of several reasons why a log file fails the first to arise counts.
+enum Reason {
+    Bucket(BucketError),
+    Scan(ScanError),
+    Record(RecordError),
+}
+
+impl Reader {
+    pub fn new(bucket: LogBucket, needles: Needles, limit_mib: u64) -> Reader {
+        Reader { bucket, needles: Arc::new(needles), limit_mib }
+    }
+
+    /// Scans a log file; `scan` is the number that stands in all that is sent to `out`.
+    pub async fn read(&self, scan: usize, log_file: LogFile, out: &Sender<Found>) {
+        let may_be_none = log_file.verdict() == Verdict::ScanIfLogFile;
+        let named = log_file.clone();
+        let end = self.read_twice(scan, log_file, out).await.or_else(|reason| {
+            let log_file = Arc::new(named);
+            match reason {
+                Reason::Scan(problem) if may_be_none && problem.is_no_log_file() => Ok(End::Skipped(problem)),
+                Reason::Scan(problem) => Err(Failure::Scan { log_file, problem }),
+                Reason::Bucket(problem) => Err(Failure::Bucket { log_file, problem }),
+                Reason::Record(problem) => Err(Failure::Record { log_file, problem }),
+            }
+        });
+        // Nobody listens any more once the invocation's time has run out.
+        let _ = out.send(Found::End { scan, end }).await;
+    }
+
+    async fn read_twice(&self, scan: usize, mut log_file: LogFile, out: &Sender<Found>) -> Result<End, Reason> {
+        let started = Instant::now();
+        let mut object = self.bucket.open(&log_file, None).await.map_err(Reason::Bucket)?;
+        // Should the object change now, the second read is of the same version, or fails.
+        log_file.version = log_file.version.or(object.version.take());
+        let (mut bytes, mut kept, mut interrupted) = (0, Some(Vec::new()), None);
+        let mut first = FirstRead::new(&self.needles, self.limit_mib);
+        let read = loop {
+            let chunk = match object.next().await {
+                Ok(Some(chunk)) => chunk,
+                Ok(None) => break Ok(()),
+                Err(problem) => {
+                    interrupted = Some(Reason::Bucket(problem));
+                    break Ok(());
+                }
+            };
+            let chunk = chunk.as_ref();
+            bytes += chunk.len() as u64;
+            kept = kept.filter(|kept| kept.len() + chunk.len() <= KEPT_BYTES);
+            if let Some(kept) = &mut kept {
+                kept.extend_from_slice(chunk);
+            }
+            if let Err(problem) = first.push(chunk) {
+                break Err(problem);
+            }
+        };
+        let done = first.finish(read);
+        let mut reason = interrupted.or(done.checked.err().map(Reason::Scan));
+        if let Some(last_needle) = done.last_needle {
+            let again = match kept {
+                Some(kept) => Ok(Object::of_bytes(kept)),
+                None => self.bucket.open(&log_file, object.etag.as_deref()).await.map_err(Reason::Bucket),
+            };
+            let read = match again {
+                Ok(object) => self.second_read(object, last_needle, scan, Arc::new(log_file), out).await,
+                Err(reason) => Err(reason),
+            };
+            reason = reason.or(read.err());
+        }
+        let milliseconds = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        reason.map_or(Ok(End::Scanned { bytes, inflated_bytes: done.inflated_bytes, milliseconds }), Err)
+    }
+
+    async fn second_read(
+        &self,
+        mut object: Object,
+        last_needle: u64,
+        scan: usize,
+        log_file: Arc<LogFile>,
+        out: &Sender<Found>,
+    ) -> Result<(), Reason> {
+        let mut read = SecondRead::new(&self.needles, self.limit_mib, last_needle);
+        let mut unreadable = None;
+        while !read.is_done()
+            && let Some(chunk) = object.next().await.map_err(Reason::Bucket)?
+        {
+            let mut chunk = chunk.as_ref();
+            while let Some(candidates) = read.next(&mut chunk).map_err(Reason::Scan)? {
+                for candidate in candidates {
+                    match Record::parse(&candidate) {
+                        Ok(record) => {
+                            let (log_file, record) = (log_file.clone(), Box::new(record));
+                            let _ = out.send(Found::Candidate { scan, log_file, record }).await;
+                        }
+                        Err(problem) => unreadable = unreadable.or(Some(Reason::Record(problem))),
+                    }
+                }
+                // A small chunk can inflate to much: the other log files must get on.
+                yield_now().await;
+            }
+        }
+        read.finish().map_err(Reason::Scan)?;
+        unreadable.map_or(Ok(()), Err)
+    }
+}

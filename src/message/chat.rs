@@ -1,0 +1,64 @@
+//! The alert as a card of Amazon Q Developer in chat applications, which silently drops what is not its schema.
+//!
+//! <https://docs.aws.amazon.com/chatbot/latest/adminguide/custom-notifs.html>
+
+use serde::Serialize;
+
+use crate::{alert::Alert, untrusted::Untrusted};
+
+#[derive(Serialize)]
+struct Card<'a> {
+    version: &'static str,
+    source: &'static str,
+    content: Content<'a>,
+    metadata: Metadata<'a>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Content<'a> {
+    text_type: &'static str,
+    title: String,
+    description: String,
+    next_steps: Vec<&'a str>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Metadata<'a> {
+    /// Copies of an alert fall into one thread.
+    thread_id: &'a str,
+    summary: String,
+}
+
+pub(super) fn card(alert: &Alert) -> String {
+    let shown = |text: &Option<Untrusted>| text.as_ref().map_or("unknown".into(), code);
+    let attached_by = if alert.actor.aws_internal { "AWS" } else { "not by AWS: a person or a test" };
+    let description = format!(
+        "{} {} in account {}, {}\n*Event time:* {}\n*Actor:* {} from {}\n*Attached by:* {attached_by}\n<{}|Open in the console>",
+        alert.entity.kind,
+        code(&alert.entity.name),
+        alert.account_id,
+        code(&alert.region),
+        alert.event_time,
+        shown(&alert.actor.arn),
+        shown(&alert.actor.source_ip_address),
+        alert.link,
+    );
+    super::json(&Card {
+        version: "1.0",
+        source: "custom",
+        content: Content {
+            text_type: "client-markdown",
+            title: format!("{}: {}", alert.severity, alert.ascii_title(200)),
+            description,
+            next_steps: alert.steps.iter().map(|step| step.text.as_str()).collect(),
+        },
+        metadata: Metadata { thread_id: &alert.alert_id, summary: alert.ascii_title(200) },
+    })
+}
+
+/// As code, in which nothing is markup; what would end it, or could be a mention or a link even there, goes.
+fn code(text: &Untrusted) -> String {
+    format!("`{}`", text.visible(200).replace('`', "'").replace(['<', '>', '&'], "?"))
+}

@@ -1,0 +1,224 @@
+//! One alert in each format, and the limits of SNS.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use time::OffsetDateTime;
+
+use super::*;
+use crate::{
+    dedup::{Decision, Document, Question},
+    log_file::LogFile,
+    record::Record,
+    rule,
+};
+
+/// A record of `events/log-files/`.
+fn sample(name: &str, number: usize) -> Value {
+    let path = format!("{}/events/log-files/{name}.json", env!("CARGO_MANIFEST_DIR"));
+    let log_file: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+    log_file["Records"][number].clone()
+}
+
+/// The alert of a record, seen three minutes after the sample's event time.
+fn alert(record: &Value) -> Alert {
+    let now = OffsetDateTime::from_unix_timestamp(1_795_489_511).unwrap();
+    let matched = rule::judge(Record::parse(record.to_string().as_bytes()).unwrap()).expect("no match");
+    let dedup_key = matched.dedup_key();
+    let event_time = matched.record.event_time.unwrap_or(now).unix_timestamp();
+    let period = Duration::from_secs(3600);
+    let question = Question { dedup_key: &dedup_key, event_time, token: "t", now: now.unix_timestamp(), period };
+    let Decision::Claim { claim, .. } = Document::unknown(&dedup_key).decide(&question) else { panic!("no claim") };
+    let key = "AWSLogs/123456789012/CloudTrail/us-east-1/2026/11/24/\
+               123456789012_CloudTrail_us-east-1_20261124T0305Z_quarantined.json.gz";
+    let log_file = LogFile::from_plain("example-trail-logs".into(), key.into(), None, None);
+    Alert::new(&matched, &claim, Some(&log_file), false, now)
+}
+
+fn rendered(record: &Value) -> Message {
+    render(alert(record), HttpsFormat::Chat)
+}
+
+fn bodies(message: &Message) -> Value {
+    serde_json::from_str(&message.body).unwrap()
+}
+
+fn default(message: &Message) -> Value {
+    serde_json::from_str(bodies(message)["default"].as_str().unwrap()).unwrap()
+}
+
+fn email(record: &Value) -> String {
+    let message = rendered(record);
+    format!("Subject: {}\n\n{}", message.subject, bodies(&message)["email"].as_str().unwrap())
+}
+
+#[test]
+fn one_alert_in_each_format() {
+    let record = sample("quarantined", 1);
+    let message = rendered(&record);
+    let card: Value = serde_json::from_str(bodies(&message)["https"].as_str().unwrap()).unwrap();
+    insta::with_settings!({ snapshot_path => "../../tests/snapshots", prepend_module_to_snapshot => false }, {
+        insta::assert_snapshot!("email_quarantined", email(&record));
+        insta::assert_snapshot!("email_failed", email(&sample("failed", 1)));
+        insta::assert_snapshot!("json", serde_json::to_string_pretty(&default(&message)).unwrap());
+        insta::assert_snapshot!("chat", serde_json::to_string_pretty(&card).unwrap());
+        insta::assert_snapshot!("sms", bodies(&message)["sms"].as_str().unwrap());
+    });
+}
+
+#[test]
+fn https_subscribers_get_the_json_unless_they_chat() {
+    let message = render(alert(&sample("quarantined", 1)), HttpsFormat::Default);
+    assert_eq!(bodies(&message).as_object().unwrap().keys().collect::<Vec<_>>(), ["default", "email", "sms"]);
+}
+
+#[test]
+fn the_first_lines_of_a_mail_tell_what_happened() {
+    for name in ["quarantined", "failed"] {
+        let mail = email(&sample(name, 1));
+        let first: Vec<&str> = mail.lines().skip(2).take(12).collect();
+        for label in ["Outcome", "Entity", "Account", "Event time", "Actor", "Attached by", "Contained"] {
+            assert!(first.iter().any(|line| line.starts_with(label)), "{label}: {first:#?}");
+        }
+        assert!(mail.lines().count() <= 60);
+        assert!(mail.lines().filter(|line| line.starts_with("   aws ")).count() <= 5);
+    }
+}
+
+#[test]
+fn a_test_of_life_says_so() {
+    let mut record = sample("quarantined", 1);
+    record["recipientAccountId"] = json!("000000000000");
+    let message = rendered(&record);
+    assert_eq!(default(&message)["test"], true);
+    assert!(default(&message)["title"].as_str().unwrap().starts_with("TEST "));
+    assert!(message.subject.starts_with("HIGH: TEST "));
+}
+
+#[test]
+fn a_shell_command_as_a_name_is_not_pasted() {
+    let mut record = sample("quarantined", 1);
+    for name in ["$(curl evil)", "a'; curl evil #", "-x\n   aws iam delete-user", "`id`"] {
+        record["requestParameters"]["userName"] = json!(name);
+        record["requestParameters"]["policyArn"] =
+            json!(format!("arn:aws:iam::aws:policy/AWSCompromisedKeyQuarantine{name}"));
+        record["userIdentity"]["accessKeyId"] = json!(name);
+        record["awsRegion"] = json!(name);
+        let mail = email(&record);
+        let commands: Vec<&str> = mail.lines().filter(|line| line.starts_with("   aws ")).collect();
+        assert_eq!(commands.len(), 4, "{mail}");
+        for command in commands {
+            assert!(
+                !command.contains("evil") && !command.contains("delete-user") && !command.contains('`'),
+                "{command}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_line_break_in_a_name_does_not_break_the_subject_or_a_line_of_the_mail() {
+    let mut record = sample("quarantined", 1);
+    record["requestParameters"]["userName"] = json!("x\r\nBcc: evil@example.com\u{202e}");
+    let message = rendered(&record);
+    assert!(message.subject.bytes().all(|byte| (0x20..0x7f).contains(&byte)), "{}", message.subject);
+    assert!(!bodies(&message)["email"].as_str().unwrap().lines().any(|line| line.starts_with("Bcc:")));
+}
+
+#[test]
+fn subject_and_sms_are_short_ascii_and_useful_for_every_name() {
+    for (call, parameter, length) in [("AttachUserPolicy", "userName", 64), ("AttachGroupPolicy", "groupName", 128)] {
+        for file in ["quarantined", "failed"] {
+            let mut record = sample(file, 1);
+            record["eventName"] = json!(call);
+            record["requestParameters"][parameter] = json!("n".repeat(length));
+            let message = rendered(&record);
+            let sms = bodies(&message)["sms"].as_str().unwrap().to_owned();
+            assert!((1..=99).contains(&message.subject.len()) && message.subject.contains("nnnnnnnnnnnnnnnn"));
+            assert!(message.subject.ends_with("account 123456789012"), "{}", message.subject);
+            assert!(
+                (1..=140).contains(&sms.len()) && sms.is_ascii() && sms.ends_with("2026-11-24T03:02:11Z")
+                    || file == "failed",
+                "{sms}"
+            );
+        }
+    }
+}
+
+#[test]
+fn attributes_are_never_empty() {
+    let mut record = sample("quarantined", 1);
+    for field in ["awsRegion", "recipientAccountId"] {
+        for value in [json!(""), json!(null), json!(" ")] {
+            record[field] = value;
+            assert!(rendered(&record).attributes.iter().all(|(_, value)| !value.trim().is_empty()));
+        }
+    }
+}
+
+#[test]
+fn whatever_a_record_holds_the_message_fits_and_keeps_its_keys() {
+    let keys = |message: &Message| default(message).as_object().unwrap().keys().cloned().collect::<Vec<_>>();
+    let small = rendered(&sample("quarantined", 1));
+    assert_eq!((default(&small)["truncated"].clone(), keys(&small).len()), (json!(false), 32));
+    let megabyte = "x".repeat(1_000_000);
+    let controls = "\u{1}\"\\".repeat(60_000);
+    let mut trimmed = 0;
+    for (field, value) in [
+        ("responseElements", json!({ "a": megabyte })),
+        (
+            "requestParameters",
+            json!({ "userName": "a", "policyArn": "arn:aws:iam::aws:policy/AWSCompromisedKeyQuarantine", "a": megabyte }),
+        ),
+        (
+            "requestParameters",
+            json!({ "userName": controls, "policyArn": format!("arn:aws:iam::aws:policy/AWSCompromisedKeyQuarantine{controls}") }),
+        ),
+        ("userAgent", json!(megabyte)),
+        ("userAgent", json!(controls)),
+        ("additionalEventData", json!(controls)),
+        (
+            "userIdentity",
+            json!({ "type": controls, "arn": controls, "principalId": controls, "accessKeyId": controls }),
+        ),
+    ] {
+        let mut record = sample("quarantined", 1);
+        record["sourceIPAddress"] = json!(format!("AWS Internal{controls}"));
+        record["eventID"] = json!(controls);
+        record["awsRegion"] = json!(controls);
+        record[field] = value;
+        let message = rendered(&record);
+        assert!(message.bytes() <= MOST_BYTES, "{field}: {} bytes", message.bytes());
+        assert_eq!(keys(&message), keys(&small), "{field}");
+        assert_eq!(default(&message)["truncated"], true, "{field}");
+        trimmed += 1;
+    }
+    assert_eq!(trimmed, 7);
+}
+
+#[test]
+fn parts_are_left_out_in_the_order_of_the_contract() {
+    let mut record = sample("quarantined", 1);
+    record["responseElements"] = json!({ "a": 1 });
+    let mut alert = alert(&record);
+    let shown = |alert: &Alert| serde_json::to_value(alert).unwrap()["alertContext"]["record"].clone();
+    assert!(
+        alert.trim() && shown(&alert)["responseElements"].is_null() && !shown(&alert)["requestParameters"].is_null()
+    );
+    assert!(alert.trim() && shown(&alert)["requestParameters"].is_null() && !shown(&alert)["eventID"].is_null());
+    assert!(alert.trim() && shown(&alert).is_null());
+    assert!(!alert.trim() && alert.truncated);
+}
+
+#[test]
+fn console_links_work_in_every_partition() {
+    let link = |partition: &str| {
+        let mut record = sample("quarantined", 1);
+        record["requestParameters"]["policyArn"] =
+            json!(format!("arn:{partition}:iam::aws:policy/AWSCompromisedKeyQuarantine"));
+        default(&rendered(&record))["link"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(link("aws"), "https://console.aws.amazon.com/iam/home#/users/details/ci-deploy");
+    assert_eq!(link("aws-us-gov"), "https://console.amazonaws-us-gov.com/iam/home#/users/details/ci-deploy");
+    assert_eq!(link("aws-cn"), "https://console.amazonaws.cn/iam/home#/users/details/ci-deploy");
+}

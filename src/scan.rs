@@ -1,0 +1,160 @@
+//! A byte stream and needles → candidate records: the hot path.
+//!
+//! Nearly every log file holds no candidate, so the [`FirstRead`] does no more than inflate and search. Only
+//! where it found a needle, the [`SecondRead`] goes from record to record and hands out those that hold one.
+//! Both take the file in chunks of any size, so memory does not grow with the file. Together they find exactly
+//! what parsing everything finds: `tests/laws.rs` holds them to it.
+//!
+//! A file without a needle is checked at its ends only: it begins like a JSON document and its last byte
+//! closes it. What lies between is not parsed.
+
+mod inflate;
+mod needles;
+mod walk;
+
+pub use needles::{NeedleError, Needles};
+
+use inflate::Inflate;
+use needles::Search;
+use walk::Walk;
+
+/// Why a log file cannot be read, or not to its end.
+#[derive(Debug, thiserror::Error)]
+pub enum ScanError {
+    #[error("is no log file: it is empty")]
+    Empty,
+    #[error("is no log file: it is neither gzip nor JSON (its first byte is {0:#04x})")]
+    NeitherGzipNorJson(u8),
+    #[error("is no log file: it is gzip, but not of JSON (the first byte inside is {0:#04x})")]
+    GzipOfNoJson(u8),
+    #[error("is no log file: its JSON has no list \"Records\"")]
+    NoRecords,
+    #[error("is broken: its gzip stream is cut short")]
+    TruncatedGzip,
+    #[error("is broken: its gzip stream is corrupt after {inflated_bytes} inflated bytes")]
+    CorruptGzip { inflated_bytes: u64 },
+    #[error("is broken: something else follows its gzip stream")]
+    TrailingBytes,
+    #[error("is broken: its JSON is cut short")]
+    TruncatedJson,
+    #[error("is broken: its JSON is malformed after {inflated_bytes} inflated bytes")]
+    MalformedJson { inflated_bytes: u64 },
+    #[error("inflates past {limit_mib} MiB; if it is no gzip bomb, raise MAX_INFLATED_MIB")]
+    TooLarge { limit_mib: u64 },
+    #[error("holds a record of more than {} KiB; CloudTrail writes at most 256 KiB", MOST_RECORD_BYTES / 1024)]
+    RecordTooLarge,
+}
+
+impl ScanError {
+    /// Whether the object is something else than a log file, rather than a log file that is broken.
+    pub fn is_no_log_file(&self) -> bool {
+        use ScanError::{Empty, GzipOfNoJson, NeitherGzipNorJson, NoRecords};
+        matches!(self, Empty | NeitherGzipNorJson(_) | GzipOfNoJson(_) | NoRecords)
+    }
+}
+
+/// CloudTrail's own limit is 256 KiB a record; four times that leaves it room to grow in bounded memory.
+/// <https://docs.aws.amazon.com/awscloudtrail/latest/userguide/WhatIsCloudTrail-Limits.html>
+const MOST_RECORD_BYTES: usize = 1024 * 1024;
+
+/// The first read of a log file: inflates it and searches it for needles.
+pub struct FirstRead<'n> {
+    inflate: Inflate,
+    search: Search<'n>,
+    first_byte: Option<u8>,
+    last_byte: u8,
+}
+
+/// What the first read of a log file told.
+pub struct FirstReadDone {
+    pub inflated_bytes: u64,
+    /// Where the last needle ends, in inflated bytes; `None` means that there is no candidate.
+    pub last_needle: Option<u64>,
+    /// Whether the file is whole. What was readable of a broken one may still hold candidates.
+    pub checked: Result<(), ScanError>,
+}
+
+impl<'n> FirstRead<'n> {
+    pub fn new(needles: &'n Needles, limit_mib: u64) -> Self {
+        let inflate = Inflate::new(limit_mib);
+        FirstRead { inflate, search: Search::new(needles), first_byte: None, last_byte: b' ' }
+    }
+
+    /// Takes the next chunk of the file as it is stored.
+    ///
+    /// # Errors
+    /// The file is broken, or is no log file: the read is at its end.
+    pub fn push(&mut self, mut chunk: &[u8]) -> Result<(), ScanError> {
+        let is_text = |byte: &&u8| !byte.is_ascii_whitespace();
+        while let Some(block) = self.inflate.next(&mut chunk)? {
+            self.search.push(block);
+            self.last_byte = block.iter().rfind(is_text).copied().unwrap_or(self.last_byte);
+            if self.first_byte.is_none() {
+                self.first_byte = block.iter().find(is_text).copied();
+                match self.first_byte {
+                    None | Some(b'{' | b'[') => {}
+                    Some(byte) if self.inflate.is_gzip() => return Err(ScanError::GzipOfNoJson(byte)),
+                    Some(byte) => return Err(ScanError::NeitherGzipNorJson(byte)),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Closes the read, after the last chunk or after the error that ended it.
+    pub fn finish(self, read: Result<(), ScanError>) -> FirstReadDone {
+        let ends = || match (self.first_byte, self.last_byte) {
+            (None, _) => Err(ScanError::Empty),
+            (Some(b'{'), b'}') | (Some(b'['), b']') => Ok(()),
+            (Some(_), _) => Err(ScanError::TruncatedJson),
+        };
+        let checked = read.and_then(|()| self.inflate.finish()).and_then(|()| ends());
+        FirstReadDone { inflated_bytes: self.inflate.inflated_bytes(), last_needle: self.search.last(), checked }
+    }
+}
+
+/// The second read of a log file: hands out the records that hold a needle.
+pub struct SecondRead<'n> {
+    inflate: Inflate,
+    walk: Walk<'n>,
+    last_needle: u64,
+    broken: Option<ScanError>,
+}
+
+impl<'n> SecondRead<'n> {
+    /// `last_needle` as the first read found it: the read need not go further.
+    pub fn new(needles: &'n Needles, limit_mib: u64, last_needle: u64) -> Self {
+        SecondRead { inflate: Inflate::new(limit_mib), walk: Walk::new(needles), last_needle, broken: None }
+    }
+
+    /// The candidates of the next block, taken off the front of `chunk`; `None` when the chunk is used up or
+    /// the last needle is behind. One block at a time bounds the memory that they take.
+    ///
+    /// # Errors
+    /// The file is broken; the candidates before the break have been handed out.
+    pub fn next(&mut self, chunk: &mut &[u8]) -> Result<Option<Vec<Vec<u8>>>, ScanError> {
+        if let Some(error) = self.broken.take() {
+            return Err(error);
+        }
+        if self.is_done() {
+            return Ok(None);
+        }
+        let Some(block) = self.inflate.next(chunk)? else { return Ok(None) };
+        let mut candidates = Vec::new();
+        self.broken = self.walk.push(block, &mut candidates).err();
+        Ok(Some(candidates))
+    }
+
+    /// Whether all candidates have been handed out.
+    pub fn is_done(&self) -> bool {
+        self.walk.has_passed(self.last_needle)
+    }
+
+    /// To be called after the last chunk.
+    ///
+    /// # Errors
+    /// The file ended before the last needle, or holds no list of records.
+    pub fn finish(&self) -> Result<(), ScanError> {
+        if self.is_done() { Ok(()) } else { self.walk.finish() }
+    }
+}

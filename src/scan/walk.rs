@@ -1,0 +1,184 @@
+//! From record to record through inflated text, keeping those that hold a needle.
+//!
+//! The walker knows just enough JSON to tell where a record begins and ends: strings, escapes, brackets. It
+//! keeps one record at a time and never recurses, so neither size nor depth of a document can hurt it.
+
+use memchr::memchr2;
+
+use super::{MOST_RECORD_BYTES, Needles, ScanError};
+
+pub(super) struct Walk<'n> {
+    needles: &'n Needles,
+    place: Place,
+    /// Open brackets.
+    depth: u64,
+    in_string: bool,
+    /// Whether the string's next byte is escaped.
+    escaped: bool,
+    /// The current record or key as far as earlier blocks hold it; `None` where none is being read.
+    text: Option<Vec<u8>>,
+    seen_records: bool,
+    walked: u64,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Place {
+    BeforeDocument,
+    /// In the document's object, where a key is next.
+    Key,
+    /// In the document's object, after a key; whether it was `Records`.
+    AfterKey {
+        is_records: bool,
+    },
+    /// In a value that is not the list of records, below this depth.
+    Value,
+    /// In the list of records, which stands at this depth, between its elements.
+    List {
+        depth: u64,
+    },
+    /// In an element of the list that is no object, or in a record.
+    Element {
+        depth: u64,
+    },
+    AfterDocument,
+}
+
+impl<'n> Walk<'n> {
+    pub fn new(needles: &'n Needles) -> Self {
+        Walk {
+            needles,
+            place: Place::BeforeDocument,
+            depth: 0,
+            in_string: false,
+            escaped: false,
+            text: None,
+            seen_records: false,
+            walked: 0,
+        }
+    }
+
+    /// Whether everything up to this byte is behind, and no record is half read.
+    pub fn has_passed(&self, byte: u64) -> bool {
+        self.walked >= byte && self.seen_records && !matches!(self.place, Place::Element { .. })
+    }
+
+    /// To be called at the end of the document.
+    pub fn finish(&self) -> Result<(), ScanError> {
+        match self.place {
+            Place::AfterDocument if self.seen_records => Ok(()),
+            Place::AfterDocument => Err(ScanError::NoRecords),
+            _ => Err(ScanError::TruncatedJson),
+        }
+    }
+
+    /// Walks the next block; the candidates that end in it are added to `candidates`, also where it fails.
+    pub fn push(&mut self, block: &[u8], candidates: &mut Vec<Vec<u8>>) -> Result<(), ScanError> {
+        let mut at = 0;
+        // Where in this block the text that is being kept begins.
+        let mut start = 0;
+        while at < block.len() {
+            if self.in_string {
+                at = self.string(block, at);
+                if !self.in_string && self.place == Place::Key {
+                    self.place = Place::AfterKey { is_records: is_records(&self.keep(&block[start..at])?) };
+                }
+                continue;
+            }
+            let byte = block[at];
+            at += 1;
+            match (byte, self.place) {
+                (b'"', place) => {
+                    self.in_string = true;
+                    if place == Place::Key {
+                        (self.text, start) = (Some(Vec::new()), at - 1);
+                    }
+                }
+                (b'{' | b'[', place) => {
+                    self.depth += 1;
+                    self.place = match (place, byte) {
+                        (Place::BeforeDocument, b'{') => Place::Key,
+                        (Place::BeforeDocument, _) | (Place::AfterKey { is_records: true }, b'[') => {
+                            self.seen_records = true;
+                            Place::List { depth: self.depth }
+                        }
+                        (Place::AfterKey { .. }, _) => Place::Value,
+                        (Place::List { depth }, _) => {
+                            if byte == b'{' {
+                                (self.text, start) = (Some(Vec::new()), at - 1);
+                            }
+                            Place::Element { depth }
+                        }
+                        (Place::Value | Place::Element { .. }, _) => place,
+                        (Place::Key | Place::AfterDocument, _) => return Err(self.malformed(at)),
+                    };
+                }
+                (b'}' | b']', place) => {
+                    self.depth = self.depth.checked_sub(1).ok_or_else(|| self.malformed(at))?;
+                    self.place = match place {
+                        Place::Element { depth } if self.depth == depth => {
+                            if self.text.is_some() {
+                                let record = self.keep(&block[start..at])?;
+                                if self.needles.found_in(&record) {
+                                    candidates.push(record);
+                                }
+                            }
+                            Place::List { depth }
+                        }
+                        Place::Element { .. } => place,
+                        Place::Value if self.depth > 1 => place,
+                        Place::Value => Place::AfterKey { is_records: false },
+                        Place::List { .. } | Place::Key | Place::AfterKey { .. } if self.depth == 0 => {
+                            Place::AfterDocument
+                        }
+                        Place::List { .. } if byte == b']' => Place::AfterKey { is_records: false },
+                        _ => return Err(self.malformed(at)),
+                    };
+                }
+                (b',', Place::AfterKey { .. }) => self.place = Place::Key,
+                (_, Place::BeforeDocument | Place::AfterDocument) if !byte.is_ascii_whitespace() => {
+                    return Err(self.malformed(at));
+                }
+                _ => {}
+            }
+        }
+        self.walked += block.len() as u64;
+        if let Some(text) = &mut self.text {
+            text.extend_from_slice(&block[start..]);
+            if text.len() > MOST_RECORD_BYTES {
+                return Err(ScanError::RecordTooLarge);
+            }
+        }
+        Ok(())
+    }
+
+    /// Passes over the string from `at` on; returns where it, or the block, ends.
+    fn string(&mut self, block: &[u8], at: usize) -> usize {
+        if self.escaped {
+            self.escaped = false;
+            return at + 1;
+        }
+        let Some(found) = memchr2(b'"', b'\\', &block[at..]) else { return block.len() };
+        self.escaped = block[at + found] == b'\\';
+        self.in_string = self.escaped;
+        at + found + 1
+    }
+
+    /// Closes the text that is being kept with its part in this block.
+    fn keep(&mut self, end: &[u8]) -> Result<Vec<u8>, ScanError> {
+        let mut text = self.text.take().unwrap_or_default();
+        if text.len() + end.len() > MOST_RECORD_BYTES {
+            return Err(ScanError::RecordTooLarge);
+        }
+        text.extend_from_slice(end);
+        Ok(text)
+    }
+
+    fn malformed(&self, at: usize) -> ScanError {
+        ScanError::MalformedJson { inflated_bytes: self.walked + at as u64 }
+    }
+}
+
+/// Whether a key, with its quotes, is `Records`, however it is escaped.
+fn is_records(key: &[u8]) -> bool {
+    serde_json::from_slice::<String>(key).is_ok_and(|key| key == "Records")
+}

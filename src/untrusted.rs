@@ -1,0 +1,227 @@
+//! A string from a log: whoever makes API calls in the account chooses what is in it.
+//!
+//! JSON carries it exactly. Text is another matter: a terminal, a mail client and a shell each have their own
+//! ways to be deceived, so an [`Untrusted`] has no `Display`, and each format chooses how to make it safe.
+
+use std::fmt;
+
+use serde::{Serialize, Serializer};
+use sha2::{Digest, Sha256};
+
+/// A string that an attacker may have chosen.
+///
+/// ```compile_fail
+/// let name = quarantine_alert::untrusted::Untrusted::new("x");
+/// println!("{name}");
+/// ```
+#[derive(Clone, PartialEq, Eq)]
+pub struct Untrusted(String);
+
+/// A string of a log is carried exactly up to this many bytes; beyond, it is cut.
+pub const EXACT_BYTES: usize = 4 * 1024;
+
+impl Untrusted {
+    pub fn new(text: impl Into<String>) -> Self {
+        Untrusted(text.into())
+    }
+
+    /// Whether the string is what a rule looks for. The closure must not let it out.
+    pub fn test(&self, condition: impl FnOnce(&str) -> bool) -> bool {
+        condition(&self.0)
+    }
+
+    /// A part of the string, as untrusted as the whole.
+    pub fn part(&self, find: impl FnOnce(&str) -> Option<&str>) -> Option<Untrusted> {
+        find(&self.0).map(Untrusted::new)
+    }
+
+    /// The string behind a text of ours, as untrusted as before.
+    pub fn prefixed(&self, prefix: &str) -> Untrusted {
+        Untrusted(format!("{prefix}{}", self.0))
+    }
+
+    /// Whether serialising it cuts it.
+    pub fn is_cut(&self) -> bool {
+        self.is_longer_than(EXACT_BYTES)
+    }
+
+    pub fn is_longer_than(&self, bytes: usize) -> bool {
+        self.0.len() > bytes
+    }
+
+    /// The string itself, if it is a name that IAM allows: at most 128 of `A-Z a-z 0-9 _ + = , . @ -`.
+    /// Such a name is safe in any text and, quoted, in a command line.
+    ///
+    /// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html>
+    pub fn iam_name(&self) -> Option<&str> {
+        self.if_made_of(1..=128, |byte| byte.is_ascii_alphanumeric() || b"_+=,.@-".contains(&byte))
+    }
+
+    /// The string itself, if it is an account id: 12 digits.
+    pub fn account_id(&self) -> Option<&str> {
+        self.if_made_of(12..=12, |byte| byte.is_ascii_digit())
+    }
+
+    /// The string itself, if it is an access key id: `A` and 15 to 127 of `A-Z 0-9`.
+    pub fn access_key_id(&self) -> Option<&str> {
+        let id = self.if_made_of(16..=128, |byte| byte.is_ascii_uppercase() || byte.is_ascii_digit())?;
+        id.starts_with('A').then_some(id)
+    }
+
+    /// The string itself, if it could be the ARN of a policy: made of IAM names, `:` and `/`.
+    pub fn arn(&self) -> Option<&str> {
+        self.if_made_of(20..=2048, |byte| byte.is_ascii_alphanumeric() || b"_+=,.@-:/".contains(&byte))
+    }
+
+    /// The string itself, if it is what AWS calls its regions, partitions, request and event ids:
+    /// letters, digits and `-`.
+    pub fn identifier(&self) -> Option<&str> {
+        self.if_made_of(1..=64, |byte| byte.is_ascii_alphanumeric() || byte == b'-')
+    }
+
+    fn if_made_of(&self, length: std::ops::RangeInclusive<usize>, allowed: impl Fn(u8) -> bool) -> Option<&str> {
+        (length.contains(&self.0.len()) && self.0.bytes().all(allowed)).then_some(self.0.as_str())
+    }
+
+    /// See [`fingerprint`].
+    pub fn fingerprint(&self) -> String {
+        fingerprint(&self.0)
+    }
+
+    /// Cuts it, in place, to at most so many bytes.
+    pub fn cut(&mut self, most: usize) {
+        self.0.truncate(self.0.floor_char_boundary(most));
+    }
+
+    /// One line of text for a person, at most `most` characters long; see [`visible`].
+    pub fn visible(&self, most: usize) -> String {
+        visible(&self.0, most)
+    }
+
+    /// One line of printable ASCII, at most `most` characters long and never empty; what is not ASCII becomes `?`.
+    pub fn ascii(&self, most: usize) -> String {
+        let mut text: String =
+            self.0.chars().take(most).map(|c| if c == ' ' || c.is_ascii_graphic() { c } else { '?' }).collect();
+        if self.0.chars().nth(most).is_some() {
+            text.replace_range(most.saturating_sub(2).., "..");
+        }
+        if text.trim().is_empty() { "unknown".into() } else { text }
+    }
+}
+
+/// 32 hexadecimal digits that no other text has: the first half of its SHA-256.
+pub fn fingerprint(text: &str) -> String {
+    let number = Sha256::digest(text).iter().take(16).fold(0, |number, &byte| number << 8 | u128::from(byte));
+    format!("{number:032x}")
+}
+
+/// One line of text in which nothing is hidden and nothing acts: control, zero-width and direction-changing
+/// characters stand there as `\u{…}`, and what exceeds `most` characters is cut with `…`.
+pub fn visible(text: &str, most: usize) -> String {
+    let mut line = String::new();
+    for (count, c) in text.chars().enumerate() {
+        if count == most {
+            line.push('…');
+            break;
+        }
+        if acts(c) { line.extend(c.escape_unicode()) } else { line.push(c) }
+    }
+    line
+}
+
+/// Characters that move, hide or reorder text: Unicode's general categories Cc, Cf, Zl, Zp and Co, and the
+/// letters that are blank (UTS #39). A space that is not U+0020 is left: it shows.
+fn acts(c: char) -> bool {
+    c.is_control()
+        || matches!(c,
+            '\u{ad}' | '\u{34f}' | '\u{600}'..='\u{605}' | '\u{61c}' | '\u{6dd}' | '\u{70f}' | '\u{890}'..='\u{891}'
+            | '\u{8e2}' | '\u{115f}'..='\u{1160}' | '\u{17b4}'..='\u{17b5}' | '\u{180b}'..='\u{180f}'
+            | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{3164}'
+            | '\u{e000}'..='\u{f8ff}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}'
+            | '\u{110bd}' | '\u{110cd}' | '\u{13430}'..='\u{1345f}' | '\u{1bca0}'..='\u{1bca3}'
+            | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{10ffff}')
+}
+
+impl From<&str> for Untrusted {
+    fn from(text: &str) -> Self {
+        Untrusted::new(text)
+    }
+}
+
+impl Serialize for Untrusted {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0[..self.0.floor_char_boundary(EXACT_BYTES)])
+    }
+}
+
+/// Debug output ends in logs and panics: it tells the length alone.
+impl fmt::Debug for Untrusted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Untrusted({} bytes)", self.0.len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn terminal_escapes_are_shown_not_obeyed() {
+        assert_eq!(Untrusted::new("\x1b[2Jbob\r\n\u{9b}1m").visible(99), r"\u{1b}[2Jbob\u{d}\u{a}\u{9b}1m");
+    }
+
+    #[test]
+    fn bidi_and_zero_width_characters_are_shown_not_obeyed() {
+        assert_eq!(Untrusted::new("a\u{202e}b\u{200b}c\u{2066}d").visible(99), r"a\u{202e}b\u{200b}c\u{2066}d");
+    }
+
+    #[test]
+    fn long_strings_are_cut_visibly() {
+        assert_eq!(Untrusted::new("ééééé").visible(3), "ééé…");
+        assert_eq!(Untrusted::new("abcdef").ascii(4), "ab..");
+        assert_eq!(Untrusted::new("abcd").ascii(4), "abcd");
+    }
+
+    #[test]
+    fn ascii_holds_no_line_break_and_is_never_empty() {
+        assert_eq!(Untrusted::new("ü\nSubject: x").ascii(99), "??Subject: x");
+        assert_eq!(Untrusted::new("").ascii(99), "unknown");
+    }
+
+    #[test]
+    fn a_shell_command_is_no_iam_name() {
+        assert_eq!(Untrusted::new("deploy@ci+prod=1,a.b-c_d").iam_name(), Some("deploy@ci+prod=1,a.b-c_d"));
+        for name in ["", "a b", "$(id)", "a;b", "a'b", "a/b", "a\n", "ü", &"x".repeat(129)] {
+            assert_eq!(Untrusted::new(name).iam_name(), None, "{name:?}");
+        }
+    }
+
+    #[test]
+    fn account_and_access_key_ids_have_one_form() {
+        assert!(Untrusted::new("123456789012").account_id().is_some());
+        assert!(Untrusted::new("12345678901a").account_id().is_none());
+        assert!(Untrusted::new("AKIAIOSFODNN7EXAMPLE").access_key_id().is_some());
+        assert!(Untrusted::new("BKIAIOSFODNN7EXAMPLE").access_key_id().is_none());
+        assert!(Untrusted::new("AKIA iosfodnn7example").access_key_id().is_none());
+    }
+
+    #[test]
+    fn json_carries_it_exactly_up_to_four_kibibytes() {
+        let exact = "\x1b\u{202e}\"\\é";
+        assert_eq!(serde_json::to_value(Untrusted::new(exact)).unwrap(), exact);
+        let long = Untrusted::new("é".repeat(4000));
+        assert!(long.is_cut());
+        assert_eq!(serde_json::to_value(&long).unwrap().as_str().unwrap().len(), EXACT_BYTES);
+    }
+
+    #[test]
+    fn a_fingerprint_is_half_a_sha256() {
+        // NIST's example for "abc".
+        assert_eq!(fingerprint("abc"), "ba7816bf8f01cfea414140de5dae2223");
+    }
+
+    #[test]
+    fn debug_tells_the_length_alone() {
+        assert_eq!(format!("{:?}", Untrusted::new("secret")), "Untrusted(6 bytes)");
+    }
+}

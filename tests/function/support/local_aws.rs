@@ -1,0 +1,149 @@
+//! The local AWS: one server for the test binary, an account of its own for each test.
+
+use std::{
+    io::{BufRead, BufReader},
+    path::Path,
+    process::{Child, Command, Stdio},
+    sync::{
+        OnceLock,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_sdk_dynamodb::types::{
+    AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType::S as Text,
+};
+use aws_sdk_s3::config::{Credentials, SharedCredentialsProvider};
+use aws_smithy_http_client::{
+    Builder,
+    tls::{Provider, rustls_provider::CryptoMode},
+};
+use serde_json::Value;
+
+pub const REGION: &str = "us-east-1";
+pub const PYTHON: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/.tools/local/bin/python");
+pub const LOCAL_AWS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tools/local_aws.py");
+
+/// Ends when its standard input does, which is when this process does, however it does.
+pub struct Server {
+    pub endpoint: String,
+    _process: Child,
+}
+
+impl Server {
+    pub fn start(options: &[&str]) -> Server {
+        assert!(Path::new(PYTHON).exists(), "the local AWS is not installed: run `make local` first");
+        let mut process = Command::new(PYTHON)
+            .arg(LOCAL_AWS)
+            .arg("serve")
+            .args(options)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut endpoint = String::new();
+        BufReader::new(process.stdout.take().unwrap()).read_line(&mut endpoint).unwrap();
+        assert!(endpoint.starts_with("http://127.0.0.1:"), "the local AWS did not start");
+        Server { endpoint: endpoint.trim().to_owned(), _process: process }
+    }
+
+    pub fn shared() -> &'static Server {
+        static SERVER: OnceLock<Server> = OnceLock::new();
+        SERVER.get_or_init(|| Server::start(&[]))
+    }
+}
+
+/// An AWS account with a log bucket, a dedup table, an alert topic, and a queue that gets the alerts.
+pub struct Account {
+    pub id: String,
+    pub endpoint: String,
+    pub bucket: String,
+    pub table: String,
+    pub topic: String,
+    pub alert_queue: String,
+    pub s3: aws_sdk_s3::Client,
+    pub sns: aws_sdk_sns::Client,
+    pub sqs: aws_sdk_sqs::Client,
+    pub dynamodb: aws_sdk_dynamodb::Client,
+}
+
+impl Account {
+    /// On the shared server, with all that the function needs.
+    pub async fn new() -> Account {
+        static NEXT: AtomicU64 = AtomicU64::new(100_000_000_001);
+        let id = NEXT.fetch_add(1, Ordering::SeqCst).to_string();
+        let mut account = Account::at(&Server::shared().endpoint, &id);
+        account.s3.create_bucket().bucket(&account.bucket).send().await.unwrap();
+        account.create_table().await;
+        account.topic = account.sns.create_topic().name("alerts").send().await.unwrap().topic_arn.unwrap();
+        account.alert_queue = account.subscribe(&account.topic, "alerts").await;
+        account
+    }
+
+    /// Somewhere else, with nothing in it.
+    pub fn at(endpoint: &str, id: &str) -> Account {
+        let http = Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
+        let sdk = SdkConfig::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .endpoint_url(endpoint)
+            .region(Region::new(REGION))
+            .credentials_provider(SharedCredentialsProvider::new(Credentials::new(id, "local", None, None, "test")))
+            .http_client(http)
+            .build();
+        let by_path = aws_sdk_s3::config::Builder::from(&sdk).force_path_style(true).build();
+        Account {
+            id: id.to_owned(),
+            endpoint: endpoint.to_owned(),
+            bucket: format!("logs-{id}"),
+            table: "dedup".into(),
+            topic: String::new(),
+            alert_queue: String::new(),
+            s3: aws_sdk_s3::Client::from_conf(by_path),
+            sns: aws_sdk_sns::Client::new(&sdk),
+            sqs: aws_sdk_sqs::Client::new(&sdk),
+            dynamodb: aws_sdk_dynamodb::Client::new(&sdk),
+        }
+    }
+
+    pub async fn create_table(&self) {
+        let key = AttributeDefinition::builder().attribute_name("dedup_key").attribute_type(Text).build().unwrap();
+        let schema = KeySchemaElement::builder().attribute_name("dedup_key").key_type(KeyType::Hash).build().unwrap();
+        let table = self.dynamodb.create_table().table_name(&self.table).billing_mode(BillingMode::PayPerRequest);
+        table.attribute_definitions(key).key_schema(schema).send().await.unwrap();
+    }
+
+    /// A queue that gets what is published to the topic, as it is; gives its URL.
+    pub async fn subscribe(&self, topic: &str, name: &str) -> String {
+        let url = self.sqs.create_queue().queue_name(name).send().await.unwrap().queue_url.unwrap();
+        let arn = format!("arn:aws:sqs:{REGION}:{}:{name}", self.id);
+        let subscription = self.sns.subscribe().topic_arn(topic).protocol("sqs").endpoint(arn);
+        subscription.attributes("RawMessageDelivery", "true").send().await.unwrap();
+        url
+    }
+
+    pub async fn put(&self, key: &str, bytes: Vec<u8>) {
+        self.s3.put_object().bucket(&self.bucket).key(key).body(bytes.into()).send().await.unwrap();
+    }
+
+    /// What was published, once so many alerts are there; a further one is found too.
+    pub async fn alerts(&self, count: usize) -> Vec<Value> {
+        let (mut alerts, started) = (Vec::new(), Instant::now());
+        loop {
+            let wait = i32::from(alerts.len() < count);
+            let queue = self.sqs.receive_message().queue_url(&self.alert_queue).max_number_of_messages(10);
+            let messages = queue.wait_time_seconds(wait).send().await.unwrap().messages.unwrap_or_default();
+            let is_done = messages.is_empty() && (alerts.len() >= count || started.elapsed() > Duration::from_secs(20));
+            for message in messages {
+                let delete = self.sqs.delete_message().queue_url(&self.alert_queue);
+                delete.receipt_handle(message.receipt_handle.unwrap()).send().await.unwrap();
+                alerts.push(serde_json::from_str(&message.body.unwrap()).unwrap());
+            }
+            if is_done {
+                assert_eq!(alerts.len(), count, "alerts: {alerts:#?}");
+                return alerts;
+            }
+        }
+    }
+}

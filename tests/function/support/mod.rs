@@ -1,0 +1,193 @@
+//! The built function as a process, between a Runtime API and local servers.
+
+pub mod http;
+pub mod local_aws;
+pub mod runtime_api;
+pub mod wire;
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    io::{BufRead, BufReader, Write},
+    path::PathBuf,
+    process::{Child, Command, Stdio},
+    thread::{self, JoinHandle},
+    time::{Duration, Instant},
+};
+
+use flate2::{Compression, write::GzEncoder};
+use local_aws::{Account, REGION};
+use runtime_api::RuntimeApi;
+use serde_json::{Value, json};
+use wire::Wire;
+
+/// What the template gives the function.
+pub const TIMEOUT: Duration = Duration::from_secs(60);
+
+/// A running function.
+pub struct Function {
+    process: Child,
+    runtime: RuntimeApi,
+    output: Option<JoinHandle<Vec<String>>>,
+}
+
+impl Function {
+    pub fn start(account: &Account) -> Function {
+        Function::start_with(account, &account.endpoint, &[])
+    }
+
+    pub fn start_on(account: &Account, wire: &Wire) -> Function {
+        let function = Function::start_with(account, &wire.endpoint, &[]);
+        wire.set_victim(function.process.id());
+        function
+    }
+
+    /// With other variables, too; an empty one counts as not set.
+    pub fn start_with(account: &Account, endpoint: &str, variables: &[(&str, &str)]) -> Function {
+        let runtime = RuntimeApi::start();
+        let mut all = BTreeMap::from([
+            ("AWS_LAMBDA_RUNTIME_API", runtime.address.as_str()),
+            ("AWS_LAMBDA_FUNCTION_NAME", "quarantine-alert"),
+            ("AWS_LAMBDA_FUNCTION_VERSION", "1"),
+            ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "128"),
+            ("AWS_LAMBDA_LOG_FORMAT", "JSON"),
+            ("AWS_REGION", REGION),
+            ("AWS_ACCESS_KEY_ID", &account.id),
+            ("AWS_SECRET_ACCESS_KEY", "local"),
+            ("AWS_ENDPOINT_URL", endpoint),
+            ("ALERT_TOPIC_ARN", &account.topic),
+            ("DEDUP_TABLE", &account.table),
+        ]);
+        all.extend(variables.iter().copied());
+        let mut process = Command::new(env!("CARGO_BIN_EXE_quarantine-alert"))
+            .env_clear()
+            .envs(all)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let stdout = BufReader::new(process.stdout.take().unwrap());
+        let output = thread::spawn(move || stdout.lines().map_while(Result::ok).collect());
+        Function { process, runtime, output: Some(output) }
+    }
+
+    /// One invocation; fails the test where the function dies or does not answer.
+    pub fn invoke(&mut self, payload: &Value) -> Result<Value, Value> {
+        self.invoke_within(payload, TIMEOUT).expect("the function died")
+    }
+
+    /// One invocation with that timeout; `None` where the function dies in it.
+    pub fn invoke_within(&mut self, payload: &Value, timeout: Duration) -> Option<Result<Value, Value>> {
+        self.runtime.invoke(payload.to_string(), timeout);
+        let started = Instant::now();
+        loop {
+            if let Some(answer) = self.runtime.answer(Duration::from_millis(20)) {
+                return Some(answer);
+            }
+            if self.process.try_wait().unwrap().is_some() {
+                return None;
+            }
+            assert!(started.elapsed() < timeout, "the function does not answer");
+        }
+    }
+
+    /// Ends the function; gives its log lines.
+    pub fn log(mut self) -> Vec<LogLine> {
+        let _ = self.process.kill();
+        let lines = self.output.take().unwrap().join().unwrap();
+        lines
+            .iter()
+            .map(|line| LogLine(serde_json::from_str(line).unwrap_or_else(|_| json!({ "raw": line }))))
+            .collect()
+    }
+
+    /// Waits for the function to end by itself.
+    pub fn wait(&mut self) -> Option<i32> {
+        self.process.wait().unwrap().code()
+    }
+}
+
+/// However a test ends, its function does.
+impl Drop for Function {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// A line that the function has logged.
+#[derive(Debug)]
+pub struct LogLine(pub Value);
+
+impl LogLine {
+    pub fn level(&self) -> &str {
+        self.0["level"].as_str().unwrap_or_default()
+    }
+
+    pub fn message(&self) -> &str {
+        self.0["fields"]["message"].as_str().unwrap_or_default()
+    }
+
+    pub fn field(&self, name: &str) -> &Value {
+        &self.0["fields"][name]
+    }
+}
+
+/// How many lines say this.
+pub fn count(log: &[LogLine], message: &str) -> usize {
+    log.iter().filter(|line| line.message() == message).count()
+}
+
+pub fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
+pub fn path(relative: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(relative)
+}
+
+/// A payload of `events/`, for the account's bucket.
+pub fn event(name: &str, account: &Account) -> Value {
+    let text = fs::read_to_string(path(&format!("events/{name}.json"))).unwrap();
+    serde_json::from_str(&text.replace("example-trail-logs", &account.bucket)).unwrap()
+}
+
+/// A log file of `events/log-files/`.
+pub fn log_file(name: &str) -> Value {
+    serde_json::from_str(&fs::read_to_string(path(&format!("events/log-files/{name}.json"))).unwrap()).unwrap()
+}
+
+/// The key by which the payloads of `events/` know a log file.
+pub fn key(name: &str) -> String {
+    let file = format!("123456789012_CloudTrail_us-east-1_20261124T0305Z_{name}.json.gz");
+    format!("AWSLogs/123456789012/CloudTrail/us-east-1/2026/11/24/{file}")
+}
+
+/// Puts log files of `events/log-files/` where the payloads expect them.
+pub async fn put_log_files(account: &Account, names: &[&str]) {
+    for name in names {
+        account.put(&key(name), gzip(log_file(name).to_string().as_bytes())).await;
+    }
+}
+
+/// The delivery of objects by the queue, each in a message of its own; the ids are `1`, `2`, ….
+pub fn delivery(account: &Account, keys: &[&str]) -> Value {
+    let template = event("sqs-s3-object-created", account);
+    let messages = keys.iter().enumerate().map(|(number, key)| {
+        let mut message = template["Records"][0].clone();
+        let mut body: Value = serde_json::from_str(message["body"].as_str().unwrap()).unwrap();
+        body["Records"][0]["s3"]["object"] = json!({ "key": key, "size": 1 });
+        message["body"] = body.to_string().into();
+        message["messageId"] = (number + 1).to_string().into();
+        message
+    });
+    json!({ "Records": messages.collect::<Vec<_>>() })
+}
+
+/// The ids of the items that the answer hands back.
+pub fn failed_items(answer: &Value) -> Vec<&str> {
+    let failures = answer["batchItemFailures"].as_array().expect("an answer for a queue");
+    failures.iter().map(|failure| failure["itemIdentifier"].as_str().unwrap()).collect()
+}

@@ -1,0 +1,325 @@
+//! Laws: what holds for every input, checked against an oracle that is too simple to be wrong.
+//!
+//! The scan law: the fast path finds exactly the matches that parsing everything finds.
+
+#![allow(clippy::unwrap_used, clippy::panic)] // A test may fail by panicking.
+
+use std::{
+    cell::Cell,
+    fmt,
+    io::{Read, Write},
+};
+
+use flate2::{Compression, read::MultiGzDecoder, write::GzEncoder};
+use proptest::{
+    prelude::*,
+    sample::Index,
+    test_runner::{Config, TestRunner},
+};
+use quarantine_alert::{
+    record::Record,
+    rule,
+    scan::{FirstRead, ScanError, SecondRead},
+};
+use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::value::RawValue;
+
+const LIMIT_MIB: u64 = 64;
+const BLOCK_BYTES: usize = 256 * 1024;
+const NEEDLES: [&str; 2] = ["CompromisedKeyQuarantine", "Policy_DO_NOT_REMOVE"];
+
+// The fast path and the oracle. Both give the matching records' text.
+
+fn fast(stored: &[u8], chunk_bytes: usize) -> (Vec<String>, Result<(), ScanError>) {
+    let needles = rule::needles().unwrap();
+    let mut first = FirstRead::new(&needles, LIMIT_MIB);
+    let read = stored.chunks(chunk_bytes).try_for_each(|chunk| first.push(chunk));
+    let done = first.finish(read);
+    let Some(last_needle) = done.last_needle else { return (Vec::new(), done.checked) };
+
+    let (mut second, mut found) = (SecondRead::new(&needles, LIMIT_MIB, last_needle), Vec::new());
+    for mut chunk in stored.chunks(chunk_bytes) {
+        loop {
+            match second.next(&mut chunk) {
+                Ok(Some(candidates)) => found.extend(candidates.iter().filter_map(|text| matching(text))),
+                Ok(None) => break,
+                Err(error) => return (found, done.checked.and(Err(error))),
+            }
+        }
+    }
+    let end = second.finish();
+    (found, done.checked.and(end))
+}
+
+/// Inflates everything, then parses everything; a break in either ends it with what was read before.
+fn oracle(stored: &[u8]) -> (Vec<String>, bool) {
+    let mut text = Vec::new();
+    let inflated = if stored.first() == Some(&0x1f) {
+        MultiGzDecoder::new(stored).read_to_end(&mut text).is_ok()
+    } else {
+        text.extend_from_slice(stored);
+        true
+    };
+    let mut records = Vec::new();
+    let mut json = serde_json::Deserializer::from_slice(&text);
+    let parsed = Document(&mut records).deserialize(&mut json).is_ok() && json.end().is_ok();
+    let found = records.iter().filter_map(|record| matching(record.get().as_bytes())).collect();
+    (found, inflated && parsed)
+}
+
+fn matching(text: &[u8]) -> Option<String> {
+    Some(rule::judge(Record::parse(text).ok()?)?.record.raw.get().to_owned())
+}
+
+/// `{"Records":[…]}` or `[…]`.
+struct Document<'r>(&'r mut Vec<Box<RawValue>>);
+/// The list, or anything else in its place.
+struct List<'r>(&'r mut Vec<Box<RawValue>>);
+
+impl<'de> DeserializeSeed<'de> for Document<'_> {
+    type Value = ();
+    fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<(), D::Error> {
+        json.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Document<'_> {
+    type Value = ();
+    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str("a log file")
+    }
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        while let Some(key) = map.next_key::<String>()? {
+            if key == "Records" {
+                map.next_value_seed(List(self.0))?;
+            } else {
+                map.next_value::<IgnoredAny>()?;
+            }
+        }
+        Ok(())
+    }
+    fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<(), A::Error> {
+        List(self.0).visit_seq(seq)
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for List<'_> {
+    type Value = ();
+    fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<(), D::Error> {
+        json.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for List<'_> {
+    type Value = ();
+    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str("a list of records")
+    }
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
+        while let Some(record) = seq.next_element::<Box<RawValue>>()? {
+            self.0.push(record);
+        }
+        Ok(())
+    }
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        Ok(())
+    }
+    fn visit_str<E>(self, _: &str) -> Result<(), E> {
+        Ok(())
+    }
+    fn visit_u64<E>(self, _: u64) -> Result<(), E> {
+        Ok(())
+    }
+    fn visit_unit<E>(self) -> Result<(), E> {
+        Ok(())
+    }
+}
+
+// Log files.
+
+const MATCH: &str = r#"{"eventTime":"2026-11-24T03:00:00Z","eventSource":"iam.amazonaws.com","eventName":"AttachUserPolicy","requestParameters":{"userName":"alice","policyArn":"arn:aws:iam::aws:policy/AWSCompromisedKeyQuarantineV3"}}"#;
+const INLINE: &str = r#"{"eventSource":"iam.amazonaws.com","eventName":"PutUserPolicy","requestParameters":{"userName":"bob","policyName":"AWSExposedCredentialPolicy_DO_NOT_REMOVE"}}"#;
+const NEAR_MISSES: [&str; 6] = [
+    r#"{"eventSource":"iam.amazonaws.com","eventName":"GetPolicy","requestParameters":{"policyArn":"arn:aws:iam::aws:policy/AWSCompromisedKeyQuarantineV3"}}"#,
+    r#"{"eventSource":"iam.amazonaws.com","eventName":"AttachUserPolicy","requestParameters":{"policyArn":"arn:aws:iam::123456789012:policy/AWSCompromisedKeyQuarantineV3"}}"#,
+    r#"{"a":"{\"Records\":[{\"eventName\":\"AttachUserPolicy\",\"policyArn\":\"AWSCompromisedKeyQuarantine\"}]}","b":"\\"}"#,
+    r#"{"Records":[{"eventSource":"iam.amazonaws.com","eventName":"AttachUserPolicy","requestParameters":{"policyArn":"arn:aws:iam::aws:policy/AWSCompromisedKeyQuarantineV3"}}]}"#,
+    r#"{"a":"\u0041\u003c\/\n"}"#,
+    r#"["CompromisedKeyQuarantine",{"Records":[]}]"#,
+];
+const CLEAN: [&str; 4] = [
+    r#"{"eventSource":"s3.amazonaws.com","eventName":"GetObject","userAgent":"[\"}]{ \\","x":[1,{"y":null}]}"#,
+    r#"{"eventName":"\u003cx\u003e é 日本","a":{"b":{"c":[[],{}]}}}"#,
+    "{}",
+    "7",
+];
+/// One field given twice: the last counts, here once for and once against a match.
+const DUPLICATE_KEYS: [&str; 2] = [
+    r#"{"eventSource":"iam.amazonaws.com","eventName":"x","eventName":"AttachUserPolicy","requestParameters":null,"requestParameters":{"policyArn":"arn:aws:iam::aws:policy/AWSCompromisedKeyQuarantineV3"}}"#,
+    r#"{"eventSource":"iam.amazonaws.com","eventName":"AttachUserPolicy","eventName":"x","requestParameters":{"policyArn":"arn:aws:iam::aws:policy/AWSCompromisedKeyQuarantineV3"}}"#,
+];
+
+fn gzip(bytes: &[u8], level: u32) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::new(level));
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
+/// The text with its byte at `at` written as an escape.
+fn escaped(text: &str, at: usize, upper: bool) -> String {
+    let byte = text.as_bytes()[at];
+    let escape = if upper { format!("\\u{byte:04X}") } else { format!("\\u{byte:04x}") };
+    format!("{}{escape}{}", &text[..at], &text[at + 1..])
+}
+
+fn a_record() -> impl Strategy<Value = String> {
+    let text = prop_oneof![
+        2 => Just(MATCH),
+        1 => Just(INLINE),
+        3 => prop::sample::select(NEAR_MISSES.as_slice()),
+        3 => prop::sample::select(CLEAN.as_slice()),
+        1 => prop::sample::select(DUPLICATE_KEYS.as_slice()),
+    ];
+    // An escape at any letter of a string, a key's too.
+    (text, any::<Index>(), any::<bool>(), prop::bool::weighted(0.3)).prop_map(|(text, at, upper, escape)| {
+        let letters: Vec<usize> = (1..text.len())
+            .filter(|&at| text.as_bytes()[at].is_ascii_alphabetic() && text.as_bytes()[at - 1] != b'\\')
+            .filter(|&at| text[..at].matches('"').count() % 2 == 1 && !text[..at].contains('\\'))
+            .collect();
+        if escape && !letters.is_empty() { escaped(text, *at.get(&letters), upper) } else { text.to_owned() }
+    })
+}
+
+fn a_document() -> impl Strategy<Value = String> {
+    let list = prop::collection::vec(a_record(), 0..8).prop_map(|records| format!("[{}]", records.join(" ,\n")));
+    let around = prop::sample::select(vec![
+        ("{\"Records\":", "}"),
+        ("{\"Records\":", "}\n"),
+        (" { \"Rec\\u006Frds\" : ", " } "),
+        ("{\"a\":{\"Records\":[{}]},\"b\":\"CompromisedKeyQuarantine\",\"Records\":", ",\"c\":[\"]\"]}"),
+        ("{\"Records\":7,\"Records\":", "}"),
+        ("", ""),
+    ]);
+    let second = prop::option::weighted(0.2, prop::collection::vec(a_record(), 0..3));
+    (list, around, second).prop_map(|(list, (before, after), second)| match second {
+        Some(records) if !before.is_empty() => format!("{before}{list},\"Records\":[{}]{after}", records.join(",")),
+        _ => format!("{before}{list}{after}"),
+    })
+}
+
+/// As it stands in S3: plain, or gzip in one or several members, cut anywhere.
+fn stored() -> impl Strategy<Value = Vec<u8>> {
+    (a_document(), prop::option::of(prop::collection::vec(any::<Index>(), 0..3)), 0..=9u32).prop_map(
+        |(text, members, level)| {
+            let Some(members) = members else { return text.into_bytes() };
+            let mut cuts: Vec<usize> = members.iter().map(|cut| cut.index(text.len())).collect();
+            cuts.extend([0, text.len()]);
+            cuts.sort_unstable();
+            cuts.windows(2).flat_map(|cut| gzip(&text.as_bytes()[cut[0]..cut[1]], level)).collect()
+        },
+    )
+}
+
+fn chunk_bytes() -> impl Strategy<Value = usize> {
+    prop_oneof![Just(1), 2..64usize, Just(usize::MAX)]
+}
+
+fn run<S: Strategy>(cases: u32, strategy: S, law: impl Fn(S::Value) -> Result<(), TestCaseError>) {
+    let config = Config { cases, failure_persistence: None, ..Config::default() };
+    TestRunner::new(config).run(&strategy, law).unwrap_or_else(|error| panic!("{error}"));
+}
+
+// The law.
+
+#[test]
+fn the_fast_path_finds_exactly_what_parsing_everything_finds() {
+    let [files, with_matches, near_misses, clean, gzipped] = [const { Cell::new(0u32) }; 5];
+    let count = |counter: &Cell<u32>, by: bool| counter.set(counter.get() + u32::from(by));
+    run(4000, (stored(), chunk_bytes()), |(stored, chunk_bytes)| {
+        let (expected, whole) = oracle(&stored);
+        let (found, end) = fast(&stored, chunk_bytes);
+        let needles = rule::needles().unwrap();
+        let mut text = Vec::new();
+        let is_gzip = MultiGzDecoder::new(stored.as_slice()).read_to_end(&mut text).is_ok();
+        let hit = needles.found_in(if is_gzip { &text } else { &stored });
+        count(&files, true);
+        count(&with_matches, !expected.is_empty());
+        count(&near_misses, expected.is_empty() && hit);
+        count(&clean, !hit);
+        count(&gzipped, is_gzip);
+        prop_assert!(whole, "the generator made a broken file");
+        prop_assert_eq!(found, expected);
+        prop_assert!(end.is_ok(), "{:?}", end);
+        Ok(())
+    });
+    let counts = [&files, &with_matches, &near_misses, &clean, &gzipped].map(Cell::get);
+    assert!(counts.iter().all(|&count| count > counts[0] / 20), "the corpus was lopsided: {counts:?}");
+}
+
+#[test]
+fn of_a_broken_file_the_fast_path_finds_all_that_stands_before_the_break() {
+    let [broken, with_matches, failed] = [const { Cell::new(0u32) }; 3];
+    let count = |counter: &Cell<u32>, by: bool| counter.set(counter.get() + u32::from(by));
+    let mutation = (any::<Index>(), prop::option::of(any::<u8>()), any::<bool>());
+    run(4000, (stored(), chunk_bytes(), mutation), |(mut stored, chunk_bytes, (at, byte, truncate))| {
+        prop_assume!(!stored.is_empty());
+        let at = at.index(stored.len());
+        match byte {
+            _ if truncate => stored.truncate(at),
+            Some(byte) => stored[at] = byte,
+            None => _ = stored.remove(at),
+        }
+        let (expected, whole) = oracle(&stored);
+        let (found, end) = fast(&stored, chunk_bytes);
+        if whole {
+            prop_assert_eq!(&found, &expected);
+        } else {
+            prop_assert!(found.starts_with(&expected), "{:?} is not the beginning of {:?}", expected, found);
+        }
+        count(&broken, !whole);
+        count(&with_matches, !whole && !expected.is_empty());
+        count(&failed, !whole && end.is_err());
+        Ok(())
+    });
+    assert!(broken.get() > 1000 && with_matches.get() > 100 && failed.get() > broken.get() / 2);
+}
+
+#[test]
+fn an_escape_in_any_position_of_a_needle_hides_nothing() {
+    let mut tried = 0;
+    for (record, needle) in [MATCH, INLINE].into_iter().zip(NEEDLES) {
+        let start = record.find(needle).unwrap();
+        for at in start..start + needle.len() {
+            for upper in [false, true] {
+                let text = format!("{{\"Records\":[{}]}}", escaped(record, at, upper));
+                let (found, end) = fast(&gzip(text.as_bytes(), 6), 7);
+                assert_eq!((found.len(), end.is_ok()), (1, true), "{text}");
+                tried += 1;
+            }
+        }
+    }
+    assert_eq!(tried, 2 * (NEEDLES[0].len() + NEEDLES[1].len()));
+}
+
+#[test]
+fn a_needle_across_a_block_border_is_found() {
+    let (mut across, head) = (0, "{\"Records\":[{\"a\":\"");
+    for (record, needle) in [MATCH, INLINE].into_iter().zip(NEEDLES) {
+        let start = record.find(needle).unwrap();
+        for after_border in 0..=needle.len() {
+            // So many of the needle's bytes stand behind the first block's end.
+            let filler = BLOCK_BYTES + after_border - needle.len() - start - head.len() - "\"},".len();
+            let text = format!("{head}{}\"}},{record}]}}", "x".repeat(filler));
+            let at = text.find(needle).unwrap();
+            across += u32::from((at + 1..at + needle.len()).contains(&BLOCK_BYTES));
+            for stored in [text.clone().into_bytes(), gzip(text.as_bytes(), 1)] {
+                for chunk_bytes in [4096 - 1, usize::MAX] {
+                    let (found, end) = fast(&stored, chunk_bytes);
+                    assert_eq!((found.len(), end.is_ok()), (1, true), "{after_border} bytes of {needle}");
+                }
+            }
+        }
+    }
+    assert_eq!(across as usize, NEEDLES[0].len() + NEEDLES[1].len() - 2);
+}
