@@ -1,19 +1,61 @@
-# Where PYTHONDONTWRITEBYTECODE is set, every Python tool starts two to four times slower.
+# What a person or CI runs; each target installs what it needs into .tools/.
+#
+#   make demo     the main job on a local AWS: a log file goes in, the alert comes out
+#   make test     all tests
+#   make invoke   one invocation under cargo-lambda (EVENT=events/….json)
+#   make check    all that CI does: formatting, lints, tests, template gates
+
+EVENT ?= events/s3-object-created.json
+BOOTSTRAP = target/debug/quarantine-alert
+PYTHON = .tools/local/bin/python
+
+# Where it is set, every Python tool starts two to four times slower.
 unexport PYTHONDONTWRITEBYTECODE
+export SAM_CLI_TELEMETRY = 0
+
+.PHONY: demo test invoke check fmt clippy gates local sam clean
+
+demo: local
+	cargo build --locked
+	@$(PYTHON) tools/demo.py $(BOOTSTRAP)
+
+test: local
+	cargo test --locked
+
+invoke: local
+	cargo build --locked
+	@$(PYTHON) tools/invoke.py $(BOOTSTRAP) $(EVENT)
+
+check: fmt clippy test gates
+
+fmt:
+	cargo fmt --check
+
+clippy:
+	cargo clippy --locked --all-targets -- --deny warnings
+
+gates: local sam
+	.tools/local/bin/cfn-lint -a cfn_lint_serverless.rules -t template.yaml
+	AWS_DEFAULT_REGION=us-east-1 .tools/sam/bin/sam validate --lint
+
+# One environment for each purpose, since their pins exclude each other. The stamp carries the list's hash, so a
+# changed list is installed anew and a second `make` does nothing.
 env = .tools/$(1)-$(firstword $(shell sha256sum tools/$(1).txt | cut -c1-12)).stamp
 local: $(call env,local)
 sam: $(call env,sam)
-checkov: $(call env,checkov)
+
 .tools/local-%.stamp: tools/local.txt
-	rm -rf .tools/local .tools/local-*.stamp && python3 -m venv .tools/local
+	rm -rf .tools/local .tools/local-*.stamp
+	python3 -m venv .tools/local
 	.tools/local/bin/pip install -q --disable-pip-version-check uv==0.13.9
-	.tools/local/bin/uv pip install -q --no-deps --python .tools/local/bin/python -r $<
+	.tools/local/bin/uv pip install -q --no-deps --python $(PYTHON) -r $<
 	touch $@
+
 .tools/sam-%.stamp: tools/sam.txt | local
-	rm -rf .tools/sam .tools/sam-*.stamp && .tools/local/bin/uv venv -q .tools/sam
+	rm -rf .tools/sam .tools/sam-*.stamp
+	.tools/local/bin/uv venv -q .tools/sam
 	.tools/local/bin/uv pip install -q --no-deps --python .tools/sam/bin/python -r $<
 	touch $@
-.tools/checkov-%.stamp: tools/checkov.txt | local
-	rm -rf .tools/checkov .tools/checkov-*.stamp && .tools/local/bin/uv venv -q .tools/checkov
-	.tools/local/bin/uv pip install -q --no-deps --python .tools/checkov/bin/python -r $<
-	touch $@
+
+clean:
+	rm -rf target .tools .aws-sam

@@ -103,9 +103,9 @@ pub enum Failure {
     Delivery(#[from] DeliveryError),
     #[error("{log_file} {problem}")]
     Bucket { log_file: Arc<LogFile>, problem: BucketError },
-    #[error("{log_file} {problem}")]
+    #[error("{log_file} {problem}; `aws cloudtrail validate-logs` tells whether somebody changed it")]
     Scan { log_file: Arc<LogFile>, problem: ScanError },
-    #[error("{log_file} is broken: {problem}")]
+    #[error("{log_file} is broken: {problem}; `aws cloudtrail validate-logs` tells whether somebody changed it")]
     Record { log_file: Arc<LogFile>, problem: RecordError },
     #[error("the record that EventBridge delivered is broken: {0}")]
     LoneRecord(RecordError),

@@ -39,9 +39,9 @@ pub enum ScanError {
     TruncatedJson,
     #[error("is broken: its JSON is malformed after {inflated_bytes} inflated bytes")]
     MalformedJson { inflated_bytes: u64 },
-    #[error("inflates past {limit_mib} MiB; if it is no gzip bomb, raise MAX_INFLATED_MIB")]
+    #[error("inflates past {limit_mib} MiB (MAX_INFLATED_MIB; raise it if this is no gzip bomb)")]
     TooLarge { limit_mib: u64 },
-    #[error("holds a record of more than {} KiB; CloudTrail writes at most 256 KiB", MOST_RECORD_BYTES / 1024)]
+    #[error("holds a record of more than {} KiB, where CloudTrail writes at most 256", MOST_RECORD_BYTES / 1024)]
     RecordTooLarge,
 }
 

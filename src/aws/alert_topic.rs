@@ -12,7 +12,9 @@ pub struct AlertTopic {
 }
 
 #[derive(Debug, thiserror::Error)]
-#[error("the topic {topic} does not take the alert ({reason}); allow the function's role sns:Publish on it")]
+#[error(
+    "the topic {topic} does not take the alert ({reason}); it must exist, and the function's role needs sns:Publish on it"
+)]
 pub struct PublishError {
     topic: String,
     reason: String,

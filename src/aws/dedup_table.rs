@@ -17,7 +17,9 @@ pub struct DedupTable {
 }
 
 #[derive(Debug, thiserror::Error)]
-#[error("the dedup table {table} cannot be used ({reason})")]
+#[error(
+    "the dedup table {table} cannot be used ({reason}); it must exist, and the function's role needs dynamodb:GetItem and dynamodb:PutItem on it"
+)]
 pub struct TableError {
     table: String,
     reason: String,

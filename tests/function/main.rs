@@ -2,5 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // A test may fail by panicking.
 
+mod bad_input;
+mod deployed;
 mod support;
 mod way;

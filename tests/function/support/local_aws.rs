@@ -16,11 +16,12 @@ use aws_sdk_dynamodb::types::{
     AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType::S as Text,
 };
 use aws_sdk_s3::config::{Credentials, SharedCredentialsProvider};
+use aws_sdk_sqs::types::QueueAttributeName;
 use aws_smithy_http_client::{
     Builder,
     tls::{Provider, rustls_provider::CryptoMode},
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 
 pub const REGION: &str = "us-east-1";
 pub const PYTHON: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/.tools/local/bin/python");
@@ -116,8 +117,12 @@ impl Account {
 
     /// A queue that gets what is published to the topic, as it is; gives its URL.
     pub async fn subscribe(&self, topic: &str, name: &str) -> String {
-        let url = self.sqs.create_queue().queue_name(name).send().await.unwrap().queue_url.unwrap();
         let arn = format!("arn:aws:sqs:{REGION}:{}:{name}", self.id);
+        let policy = json!({ "Version": "2012-10-17", "Statement": [{
+            "Effect": "Allow", "Principal": { "Service": "sns.amazonaws.com" }, "Action": "sqs:SendMessage", "Resource": arn,
+        }] });
+        let queue = self.sqs.create_queue().queue_name(name).attributes(QueueAttributeName::Policy, policy.to_string());
+        let url = queue.send().await.unwrap().queue_url.unwrap();
         let subscription = self.sns.subscribe().topic_arn(topic).protocol("sqs").endpoint(arn);
         subscription.attributes("RawMessageDelivery", "true").send().await.unwrap();
         url

@@ -86,7 +86,10 @@ impl Wire {
             match faults(&seen) {
                 Fault::None => stream.write_all(&forward()?)?,
                 Fault::Answer(status, body) => {
-                    answer(&mut stream, status, &[("content-type", "application/x-amz-json-1.0")], body.as_bytes())?;
+                    // S3 gives the region with every answer.
+                    let headers =
+                        [("content-type", "application/x-amz-json-1.0"), ("x-amz-bucket-region", "eu-west-1")];
+                    answer(&mut stream, status, &headers, body.as_bytes())?;
                     continue;
                 }
                 Fault::Cut => {}
