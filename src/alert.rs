@@ -3,11 +3,11 @@
 //! The JSON form keeps the keys of Panther's SNS destination with their meanings
 //! (<https://docs.panther.com/alerts/destinations/sns>), so that what reads those alerts reads these.
 
+mod place;
 mod runbook;
 
 use std::collections::BTreeMap;
 
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
@@ -15,7 +15,6 @@ use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 use crate::{
     dedup::Claim,
     log_file::LogFile,
-    record::Record,
     rule::{EntityType, Match, Outcome, Policy, Severity},
     untrusted::{Untrusted, fingerprint},
 };
@@ -126,9 +125,6 @@ pub struct Source {
 /// An account that AWS gives nobody.
 const PROOF_OF_LIFE_ACCOUNT: &str = "000000000000";
 
-/// All that RFC 3986 does not call unreserved.
-const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
-
 /// The last resort against a message that is too large.
 const SHORT_BYTES: usize = 256;
 
@@ -143,7 +139,7 @@ impl Alert {
     ) -> Alert {
         let Match { rule, outcome, severity, entity, policy, record } = matched;
         let event_time = record.event_time.unwrap_or(now);
-        let partition = partition(matched);
+        let partition = place::partition(matched);
         let steps = runbook::steps(matched, &partition, event_time, now);
         let account_id = record.account_id().to_owned();
         let test = account_id == PROOF_OF_LIFE_ACCOUNT;
@@ -153,7 +149,7 @@ impl Alert {
             created_at: rfc3339(now),
             severity: *severity,
             kind: "RULE",
-            link: link(entity.kind, &entity.name, &partition),
+            link: place::link(entity.kind, &entity.name, &partition),
             title: title(test, *outcome, entity.kind, &entity.name.visible(128), &account_id),
             name: rule.name,
             alert_id: fingerprint(&format!("{} {}", claim.dedup_key(), claim.start())),
@@ -174,7 +170,7 @@ impl Alert {
             entity: Entity {
                 kind: entity.kind,
                 name: entity.name.clone(),
-                arn: entity_arn(record, entity.kind, &entity.name, &partition),
+                arn: place::entity_arn(record, entity.kind, &entity.name, &partition),
             },
             partition,
             policy: policy.clone(),
@@ -264,55 +260,6 @@ fn title(test: bool, outcome: Outcome, kind: EntityType, name: &str, account: &s
         Outcome::Quarantined => format!("{test}IAM {kind} {name} quarantined in account {account}"),
         Outcome::Failed => format!("{test}Quarantine of IAM {kind} {name} FAILED in account {account}"),
     }
-}
-
-/// From the policy's ARN, else the actor's, else the region.
-fn partition(matched: &Match) -> Untrusted {
-    let of_arn = |arn: &Untrusted| arn.part(|arn| arn.split(':').nth(1).filter(|partition| !partition.is_empty()));
-    let policy = matched.policy.as_ref().and_then(|policy| policy.arn.as_ref());
-    let actor = matched.record.user_identity.arn.as_ref();
-    let region = matched.record.aws_region.as_ref();
-    let of_region = || {
-        let is_in = |prefix: &str| region.is_some_and(|region| region.test(|region| region.starts_with(prefix)));
-        let partitions = [("us-gov-", "aws-us-gov"), ("cn-", "aws-cn"), ("eusc-", "aws-eusc")];
-        partitions.into_iter().find(|(prefix, _)| is_in(prefix)).map_or("aws", |(_, partition)| partition)
-    };
-    policy.and_then(of_arn).or_else(|| actor.and_then(of_arn)).unwrap_or_else(|| of_region().into())
-}
-
-/// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html#identifiers-arns>
-fn entity_arn(record: &Record, kind: EntityType, name: &Untrusted, partition: &Untrusted) -> Untrusted {
-    let actor = record.user_identity.arn.as_ref();
-    let tail = name.iam_name().map(|name| format!("/{name}"));
-    let is_entity = |arn: &str| {
-        arn.splitn(6, ':').nth(5).is_some_and(|resource| {
-            resource.starts_with(&format!("{kind}/")) && tail.as_ref().is_some_and(|tail| resource.ends_with(tail))
-        })
-    };
-    match actor.filter(|arn| arn.test(is_entity)) {
-        Some(arn) => arn.clone(),
-        None => {
-            let partition = partition.identifier().unwrap_or("aws");
-            name.prefixed(&format!("arn:{partition}:iam::{}:{kind}/", record.account_id()))
-        }
-    }
-}
-
-/// The console's host differs by partition; its paths do not.
-fn link(kind: EntityType, name: &Untrusted, partition: &Untrusted) -> String {
-    let host = match partition.identifier() {
-        Some("aws-us-gov") => "console.amazonaws-us-gov.com",
-        Some("aws-cn") => "console.amazonaws.cn",
-        Some("aws-eusc") => "console.amazonaws-eusc.eu",
-        _ => "console.aws.amazon.com",
-    };
-    let page = match kind {
-        EntityType::User => "users",
-        EntityType::Group => "groups",
-        EntityType::Role => "roles",
-    };
-    let name = name.iam_name().map(|name| utf8_percent_encode(name, ENCODED).to_string());
-    format!("https://{host}/iam/home#/{page}{}", name.map(|name| format!("/details/{name}")).unwrap_or_default())
 }
 
 /// The record with that field `null`; `None` if it is already, or is not there.

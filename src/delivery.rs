@@ -103,8 +103,12 @@ fn contents(payload: &str, envelopes: u32) -> Result<Vec<Content>, DeliveryError
         }
         Shape::CloudTrailNotification => {
             let CloudTrailNotification { bucket, keys } = parse(payload, "a CloudTrail notification")?;
+            let keys = keys.into_vec();
+            if keys.is_empty() {
+                return Err(DeliveryError::Incomplete { shape: "a CloudTrail notification", field: "s3ObjectKey" });
+            }
             let log_file = |key| Content::LogFile(LogFile::from_plain(bucket.clone(), key, None, None));
-            Ok(keys.into_vec().into_iter().map(log_file).collect())
+            Ok(keys.into_iter().map(log_file).collect())
         }
         Shape::Topic => {
             let records = parse::<SnsEvent>(payload, "an SNS event")?.records;
@@ -157,7 +161,8 @@ enum Shape {
     NothingToDo,
 }
 
-/// What tells the shapes apart; nothing else of the payload is looked at.
+/// What tells the shapes apart; nothing else of the payload is looked at. The flattened rest makes it an object:
+/// without it, serde reads a struct from an array too.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Marks {
@@ -177,6 +182,8 @@ struct Marks {
     bucket: Option<IgnoredAny>,
     #[serde(rename = "s3ObjectKey")]
     keys: Option<IgnoredAny>,
+    #[serde(flatten)]
+    _rest: BTreeMap<String, IgnoredAny>,
 }
 
 #[derive(Default, Deserialize)]
@@ -184,6 +191,8 @@ struct Marks {
 struct RecordMarks {
     #[serde(rename = "eventSource", alias = "EventSource")]
     source: Option<String>,
+    #[serde(flatten)]
+    _rest: BTreeMap<String, IgnoredAny>,
 }
 
 #[derive(Default, Deserialize)]
@@ -191,6 +200,8 @@ struct RecordMarks {
 struct DetailMarks {
     event_source: Option<IgnoredAny>,
     event_name: Option<IgnoredAny>,
+    #[serde(flatten)]
+    _rest: BTreeMap<String, IgnoredAny>,
 }
 
 fn shape(payload: &str) -> Result<Shape, DeliveryError> {
@@ -208,9 +219,12 @@ fn shape(payload: &str) -> Result<Shape, DeliveryError> {
         _ if marks.bucket.is_some() && marks.keys.is_some() => Ok(Shape::CloudTrailNotification),
         (Some("Notification"), _) if marks.topic.is_some() => Ok(Shape::Notification),
         (Some("SubscriptionConfirmation"), _) => Ok(Shape::SubscriptionConfirmation),
-        (_, Some("aws.s3")) if marks.detail_type.as_deref() == Some("Object Created") => Ok(Shape::ObjectCreated),
-        (_, Some("aws.s3")) if marks.detail_type.is_some() => Ok(Shape::NothingToDo),
         _ if detail.event_source.is_some() && detail.event_name.is_some() => Ok(Shape::CloudTrailRecord),
+        (_, Some("aws.s3")) => match marks.detail_type.as_deref() {
+            Some("Object Created") => Ok(Shape::ObjectCreated),
+            None | Some("") => Err(unknown(payload)),
+            Some(_) => Ok(Shape::NothingToDo),
+        },
         _ => Err(unknown(payload)),
     }
 }

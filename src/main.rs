@@ -40,10 +40,8 @@ async fn run() -> anyhow::Result<()> {
     let serve = service_fn(async |event: LambdaEvent<Box<RawValue>>| {
         let left = event.context.deadline().duration_since(SystemTime::now()).unwrap_or(TIMEOUT);
         let deadline = Instant::now() + left.saturating_sub(RESERVE);
-        let failed = |failure: Failure| Diagnostic {
-            error_type: "quarantine_alert::Failure".into(),
-            error_message: format!("{failure}."),
-        };
+        let failed =
+            |failure: Failure| Diagnostic { error_type: "Failure".into(), error_message: format!("{failure}.") };
         // Boxed, since the runtime wraps it in more layers than rustc follows by default.
         Box::pin(handler.handle(event.payload.get(), deadline)).await.map_err(failed)
     });

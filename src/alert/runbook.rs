@@ -7,7 +7,7 @@ use std::fmt::Write;
 
 use time::{Duration, OffsetDateTime};
 
-use super::rfc3339;
+use super::{place, rfc3339};
 use crate::{
     rule::{EntityType, Match, Outcome},
     untrusted::Untrusted,
@@ -47,7 +47,7 @@ pub(super) fn steps(
     } else {
         steps.push(step("Leave the quarantine on until step 7 is done.", vec![]));
     }
-    steps.push(step(&format!("Open the AWS support case about it: {}", support(partition)), vec![]));
+    steps.push(step(&format!("Open the AWS support case about it: {}", place::support(partition)), vec![]));
     steps.push(search(matched, event_time));
     steps.push(step(
         "Remove what was created: users, access keys, login profiles, roles, instances, functions, e-mail identities.",
@@ -120,12 +120,4 @@ fn policy_command(matched: &Match, verb: &str) -> Option<String> {
 
 fn quoted(value: Option<&str>, placeholder: &str) -> String {
     value.map_or_else(|| placeholder.to_owned(), |value| format!("'{value}'"))
-}
-
-fn support(partition: &Untrusted) -> &'static str {
-    match partition.identifier() {
-        Some("aws-us-gov") => "https://console.amazonaws-us-gov.com/support/home",
-        Some("aws-cn") => "https://console.amazonaws.cn/support/home",
-        _ => "https://support.console.aws.amazon.com/support/home",
-    }
 }

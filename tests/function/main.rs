@@ -1,8 +1,10 @@
 //! The built function as a process, against local servers; faults are made on the wire.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // A test may fail by panicking.
+// A test may fail by panicking, and shows its tables.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
 
 mod bad_input;
 mod deployed;
+mod docs;
 mod support;
 mod way;
