@@ -2,6 +2,7 @@
 
 mod ledger;
 mod line;
+mod outcome;
 mod read;
 
 use std::{sync::Arc, time::Duration};
@@ -27,7 +28,8 @@ use crate::{
     scan::{NeedleError, ScanError},
 };
 use ledger::{Answer, Ledger};
-use line::{Line, Settled};
+use line::Line;
+use outcome::Settled;
 use read::Reader;
 
 /// The function, but for the Lambda runtime.
@@ -113,7 +115,9 @@ pub enum Failure {
     NotAlerted { dedup_key: String, place: String, problem: Problem },
     #[error("the scan of {0} stopped without a result, which is a bug of this program")]
     Lost(Arc<LogFile>),
-    #[error("the time ran out before the delivery was done; it is delivered again")]
+    #[error("{0} is not scanned: the time ran out; it is delivered again")]
+    NotScanned(Arc<LogFile>),
+    #[error("the time ran out while an alert was published; the delivery comes again")]
     Deadline,
 }
 
@@ -132,7 +136,7 @@ impl Failure {
         match self {
             Failure::Bucket { problem, .. } => problem.is_passing(),
             Failure::NotAlerted { problem: Problem::Publish(problem), .. } => problem.is_passing(),
-            Failure::NotAlerted { problem: Problem::NoTime, .. } | Failure::Deadline => true,
+            Failure::NotAlerted { problem: Problem::NoTime, .. } | Failure::NotScanned(_) | Failure::Deadline => true,
             _ => false,
         }
     }

@@ -7,7 +7,7 @@
 //! 4. [`dedup`] decides whether a match is a new incident; the claim on it is kept in a table under [`aws`].
 //! 5. A claim makes an [`alert`], and the [`message`] that it becomes is published to SNS.
 //!
-//! [`handler`] is that way as code. [`config`] is read once, at init. What a log says is [`untrusted`]
+//! [`handler`] is that way as code, and [`metrics`] counts what came of it. [`config`] is read once, at init. What a log says is [`untrusted`]
 //! everywhere.
 
 pub mod alert;
@@ -18,6 +18,7 @@ pub mod delivery;
 pub mod handler;
 pub mod log_file;
 pub mod message;
+pub mod metrics;
 pub mod record;
 pub mod rule;
 pub mod scan;

@@ -5,19 +5,18 @@
 
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
-use aws_lambda_events::sqs::SqsBatchResponse;
 use time::OffsetDateTime;
 use tokio::{
     sync::{Semaphore, mpsc},
     task::JoinSet,
     time::{Instant, sleep_until},
 };
-use tracing::{error, info, warn};
 use uuid::Uuid;
 
 use super::{
     Failure, Problem, Response,
-    read::{End, Found, Reader},
+    outcome::{Outcome, Settled},
+    read::{Found, Reader},
 };
 use crate::{
     delivery::{Content, Delivery},
@@ -36,10 +35,9 @@ const MOST_LINE_BYTES: usize = 16 * 1024 * 1024;
 /// How often a claim of another invocation is looked at again; it mostly takes less than a second.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
-/// The matches that are still to be settled, and the items that they belong to.
+/// The matches that are still to be settled.
 pub(super) struct Line {
-    from_queue: bool,
-    items: Vec<Item>,
+    outcome: Outcome,
     scans: Vec<Scan>,
     /// Records that were delivered by themselves.
     lone: VecDeque<(usize, Record)>,
@@ -48,13 +46,6 @@ pub(super) struct Line {
     waiting: Vec<(Instant, Turn)>,
     /// Ends the scans when the line goes.
     _tasks: JoinSet<()>,
-}
-
-struct Item {
-    id: String,
-    /// Matches that are not settled yet.
-    open: usize,
-    failures: Vec<Failure>,
 }
 
 struct Scan {
@@ -66,7 +57,7 @@ struct Scan {
 
 /// A match whose turn has come.
 pub(super) struct Turn {
-    item: usize,
+    pub item: usize,
     pub matched: Match,
     pub event_time: OffsetDateTime,
     pub dedup_key: String,
@@ -75,48 +66,45 @@ pub(super) struct Turn {
     pub log_file: Option<Arc<LogFile>>,
 }
 
-/// How a match was acknowledged.
-pub(super) enum Settled {
-    Suppressed,
-    Published { alert_id: String, degraded: bool },
-}
-
 impl Line {
     /// Starts to scan the log files of a delivery.
     pub fn scan(reader: &Reader, delivery: Delivery) -> Line {
         let (out, found) = mpsc::channel(16);
         let at_once = Arc::new(Semaphore::new(LOG_FILES_AT_ONCE));
-        let (mut items, mut scans, mut lone, mut tasks) = (Vec::new(), Vec::new(), VecDeque::new(), JoinSet::new());
-        for (number, item) in delivery.items.into_iter().enumerate() {
-            let mut failures = Vec::new();
-            for content in item.contents.unwrap_or_else(|error| {
-                failures.push(error.into());
+        let (mut scans, mut lone, mut tasks) = (Vec::new(), VecDeque::new(), JoinSet::new());
+        let mut outcome = Outcome::new(delivery.from_queue);
+        for item in delivery.items {
+            let number = outcome.add(item.id);
+            let contents = item.contents.unwrap_or_else(|error| {
+                outcome.fail(number, error.into());
                 Vec::new()
-            }) {
-                match content {
-                    Content::Record(raw) => match Record::parse(raw.get().as_bytes()) {
-                        Ok(record) => lone.push_back((number, record)),
-                        Err(error) => failures.push(Failure::LoneRecord(error)),
-                    },
-                    Content::LogFile(log_file) => {
-                        if let Verdict::Skip(reason) = log_file.verdict() {
-                            info!(bucket = log_file.bucket, key = log_file.key, reason, "Skipped object.");
-                            continue;
+            });
+            for content in contents {
+                let log_file = match content {
+                    Content::LogFile(log_file) => log_file,
+                    Content::Record(raw) => {
+                        match Record::parse(raw.get().as_bytes()) {
+                            Ok(record) => lone.push_back((number, record)),
+                            Err(error) => outcome.fail(number, Failure::LoneRecord(error)),
                         }
-                        let (scan, reader, file) = (scans.len(), reader.clone(), log_file.clone());
-                        let (out, at_once) = (out.clone(), at_once.clone());
-                        tasks.spawn(async move {
-                            let _permit = at_once.acquire().await;
-                            reader.read(scan, file, &out).await;
-                        });
-                        scans.push(Scan { item: number, log_file, matches: 0, ended: false });
+                        continue;
                     }
+                };
+                if let Verdict::Skip(reason) = log_file.verdict() {
+                    outcome.skipped(&log_file, reason);
+                    continue;
                 }
+                let (scan, reader, file) = (scans.len(), reader.clone(), log_file.clone());
+                let (out, at_once) = (out.clone(), at_once.clone());
+                tasks.spawn(async move {
+                    let _permit = at_once.acquire().await;
+                    reader.read(scan, file, &out).await;
+                });
+                scans.push(Scan { item: number, log_file, matches: 0, ended: false });
             }
-            items.push(Item { id: item.id, open: 0, failures });
         }
         let (ready, waiting) = (VecDeque::new(), Vec::new());
-        Line { from_queue: delivery.from_queue, items, scans, lone, found, ready, waiting, _tasks: tasks }
+        Line { outcome, scans, lone, found, ready, waiting, _tasks: tasks }
     }
 
     /// The next match; `None` when all is scanned and settled. Where several are in line, what AWS did and what
@@ -152,49 +140,20 @@ impl Line {
 
     /// The match is acknowledged, or its item fails.
     pub fn settle(&mut self, turn: Turn, settled: Result<Settled, Problem>) {
-        let place = turn.place();
-        let Turn { item, dedup_key, .. } = turn;
-        self.items[item].open -= 1;
-        match settled {
-            Ok(Settled::Suppressed) => info!(dedup_key, place, "Suppressed match: its incident is alerted."),
-            Ok(Settled::Published { alert_id, degraded: false }) => {
-                info!(alert_id, dedup_key, place, "Published alert.");
-            }
-            Ok(Settled::Published { alert_id, degraded: true }) => {
-                warn!(alert_id, dedup_key, place, "Published alert without the dedup table: it may be a copy.");
-            }
-            Err(problem) => self.items[item].failures.push(Failure::NotAlerted { dedup_key, place, problem }),
-        }
+        self.outcome.settle(turn, settled);
     }
 
     /// What the trigger is told; `in_time` unless the deadline has cut the line off.
     pub fn answer(mut self, in_time: bool) -> Result<Response, Failure> {
-        for scan in self.scans.iter().filter(|scan| !scan.ended && in_time) {
-            self.items[scan.item].failures.push(Failure::Lost(Arc::new(scan.log_file.clone())));
+        for scan in self.scans.iter().filter(|scan| !scan.ended) {
+            let log_file = Arc::new(scan.log_file.clone());
+            let failure = if in_time { Failure::Lost(log_file) } else { Failure::NotScanned(log_file) };
+            self.outcome.ended(scan.item, &scan.log_file, scan.matches, Err(failure));
         }
-        let unfinished: Vec<usize> = self.scans.iter().filter(|scan| !scan.ended).map(|scan| scan.item).collect();
-        for (number, item) in self.items.iter_mut().enumerate() {
-            if item.open > 0 || !in_time && unfinished.contains(&number) {
-                item.failures.push(Failure::Deadline);
-            }
+        for turn in self.ready.into_iter().chain(self.waiting.into_iter().map(|(_, turn)| turn)) {
+            self.outcome.settle(turn, Err(Problem::NoTime));
         }
-        let mut response = SqsBatchResponse::default();
-        let mut first = None;
-        for item in self.items {
-            if !item.failures.is_empty() {
-                response.add_failure(&item.id);
-            }
-            for failure in item.failures {
-                if !self.from_queue && first.is_none() {
-                    first = Some(failure);
-                } else if failure.is_passing() {
-                    warn!(item = item.id, "{failure}.");
-                } else {
-                    error!(item = item.id, "{failure}.");
-                }
-            }
-        }
-        first.map_or(Ok(self.from_queue.then_some(response)), Err)
+        self.outcome.answer()
     }
 
     fn arrived(&mut self, found: Found, judge: &impl Fn(Record) -> Option<Match>) {
@@ -207,29 +166,14 @@ impl Line {
             Found::End { scan, end } => {
                 let scan = &mut self.scans[scan];
                 scan.ended = true;
-                let LogFile { bucket, key, .. } = &scan.log_file;
-                match end {
-                    Ok(End::Scanned { bytes, inflated_bytes, milliseconds }) => {
-                        info!(
-                            bucket,
-                            key,
-                            bytes,
-                            inflated_bytes,
-                            matches = scan.matches,
-                            milliseconds,
-                            "Scanned log file."
-                        );
-                    }
-                    Ok(End::Skipped(problem)) => info!(bucket, key, reason = %problem, "Skipped object."),
-                    Err(failure) => self.items[scan.item].failures.push(failure),
-                }
+                self.outcome.ended(scan.item, &scan.log_file, scan.matches, end);
             }
         }
     }
 
     fn enqueue(&mut self, item: usize, log_file: Option<Arc<LogFile>>, matched: Option<Match>) {
         let Some(matched) = matched else { return };
-        self.items[item].open += 1;
+        self.outcome.open(item);
         let event_time = matched.record.event_time.unwrap_or_else(OffsetDateTime::now_utc);
         let (dedup_key, token) = (matched.dedup_key(), Uuid::new_v4().to_string());
         self.ready.push_back(Turn { item, matched, event_time, dedup_key, token, log_file });
@@ -249,7 +193,7 @@ impl Line {
 
 impl Turn {
     /// Where its record stood, for a log line.
-    fn place(&self) -> String {
+    pub fn place(&self) -> String {
         self.log_file.as_ref().map_or_else(|| "a record that EventBridge delivered".into(), |file| file.to_string())
     }
 }

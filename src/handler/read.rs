@@ -31,13 +31,16 @@ pub(super) enum Found {
 
 /// How the scan of a log file ended that did not fail.
 pub(super) enum End {
-    Scanned {
-        bytes: u64,
-        inflated_bytes: u64,
-        milliseconds: u64,
-    },
+    Scanned(Scanned),
     /// It is no log file, and lies where none must be.
     Skipped(ScanError),
+}
+
+/// What the log says of a log file.
+pub(super) struct Scanned {
+    pub bytes: u64,
+    pub inflated_bytes: u64,
+    pub milliseconds: u64,
 }
 
 /// Of several reasons why a log file fails the first to arise counts.
@@ -109,7 +112,7 @@ impl Reader {
             reason = reason.or(read.err());
         }
         let milliseconds = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-        reason.map_or(Ok(End::Scanned { bytes, inflated_bytes: done.inflated_bytes, milliseconds }), Err)
+        reason.map_or(Ok(End::Scanned(Scanned { bytes, inflated_bytes: done.inflated_bytes, milliseconds })), Err)
     }
 
     async fn second_read(

@@ -91,14 +91,27 @@ impl Function {
         }
     }
 
-    /// Ends the function; gives its log lines.
-    pub fn log(mut self) -> Vec<LogLine> {
+    /// Ends the function; gives its log lines, but for the metrics.
+    pub fn log(self) -> Vec<LogLine> {
+        self.log_and_metrics().0
+    }
+
+    /// Ends the function; gives its log lines, and the metrics of all its invocations added up.
+    pub fn log_and_metrics(mut self) -> (Vec<LogLine>, BTreeMap<String, u64>) {
         let _ = self.process.kill();
         let lines = self.output.take().unwrap().join().unwrap();
-        lines
-            .iter()
-            .map(|line| LogLine(serde_json::from_str(line).unwrap_or_else(|_| json!({ "raw": line }))))
-            .collect()
+        let (mut log, mut metrics) = (Vec::new(), BTreeMap::new());
+        for line in lines {
+            let line: Value = serde_json::from_str(&line).unwrap_or_else(|_| json!({ "raw": line }));
+            if line.get("_aws").is_none() {
+                log.push(LogLine(line));
+                continue;
+            }
+            for (name, count) in line.as_object().unwrap().iter().filter(|(_, value)| value.is_u64()) {
+                *metrics.entry(name.clone()).or_default() += count.as_u64().unwrap();
+            }
+        }
+        (log, metrics)
     }
 
     /// Waits for the function to end by itself.
