@@ -20,7 +20,7 @@ demo: local
 	@$(PYTHON) tools/demo.py $(BOOTSTRAP)
 
 test: local
-	cargo test --locked
+	cargo test --locked -- --show-output
 
 invoke: local
 	cargo build --locked

@@ -4,7 +4,11 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
 
 mod bad_input;
+mod crashes;
+mod deliveries;
 mod deployed;
 mod docs;
+mod faults;
+mod incidents;
 mod support;
 mod way;

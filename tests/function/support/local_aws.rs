@@ -1,6 +1,7 @@
 //! The local AWS: one server for the test binary, an account of its own for each test.
 
 use std::{
+    collections::HashMap,
     io::{BufRead, BufReader},
     path::Path,
     process::{Child, Command, Stdio},
@@ -8,12 +9,11 @@ use std::{
         OnceLock,
         atomic::{AtomicU64, Ordering},
     },
-    time::{Duration, Instant},
 };
 
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_dynamodb::types::{
-    AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType::S as Text,
+    AttributeDefinition, AttributeValue, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType::S as Text,
 };
 use aws_sdk_s3::config::{Credentials, SharedCredentialsProvider};
 use aws_sdk_sqs::types::QueueAttributeName;
@@ -132,23 +132,57 @@ impl Account {
         self.s3.put_object().bucket(&self.bucket).key(key).body(bytes.into()).send().await.unwrap();
     }
 
-    /// What was published, once so many alerts are there; a further one is found too.
+    /// Ends the leases of all claims, in place of waiting for it.
+    pub async fn end_leases(&self) {
+        for mut document in self.documents().await {
+            let AttributeValue::L(incidents) = document.get_mut("incidents").unwrap() else { panic!("no list") };
+            for incident in incidents {
+                let AttributeValue::M(incident) = incident else { panic!("no incident") };
+                incident.entry("until".into()).and_modify(|until| *until = AttributeValue::N("0".into()));
+            }
+            self.put_document(document).await;
+        }
+    }
+
+    pub async fn documents(&self) -> Vec<HashMap<String, AttributeValue>> {
+        self.dynamodb.scan().table_name(&self.table).send().await.unwrap().items.unwrap_or_default()
+    }
+
+    pub async fn put_document(&self, document: HashMap<String, AttributeValue>) {
+        self.dynamodb.put_item().table_name(&self.table).set_item(Some(document)).send().await.unwrap();
+    }
+
+    /// What was published; fails the test unless it is so many alerts.
     pub async fn alerts(&self, count: usize) -> Vec<Value> {
-        let (mut alerts, started) = (Vec::new(), Instant::now());
+        let alerts = self.every_alert().await;
+        assert_eq!(alerts.len(), count, "alerts: {alerts:#?}");
+        alerts
+    }
+
+    /// What was published, since this was last asked. The local SNS hands over at once: what has been published is
+    /// in the queue.
+    pub async fn every_alert(&self) -> Vec<Value> {
+        let mut alerts = Vec::new();
         loop {
-            let wait = i32::from(alerts.len() < count);
             let queue = self.sqs.receive_message().queue_url(&self.alert_queue).max_number_of_messages(10);
-            let messages = queue.wait_time_seconds(wait).send().await.unwrap().messages.unwrap_or_default();
-            let is_done = messages.is_empty() && (alerts.len() >= count || started.elapsed() > Duration::from_secs(20));
+            let messages = queue.send().await.unwrap().messages.unwrap_or_default();
+            if messages.is_empty() {
+                return alerts;
+            }
             for message in messages {
                 let delete = self.sqs.delete_message().queue_url(&self.alert_queue);
                 delete.receipt_handle(message.receipt_handle.unwrap()).send().await.unwrap();
                 alerts.push(serde_json::from_str(&message.body.unwrap()).unwrap());
             }
-            if is_done {
-                assert_eq!(alerts.len(), count, "alerts: {alerts:#?}");
-                return alerts;
-            }
         }
+    }
+
+    /// Waits until an alert comes.
+    pub async fn next_alert(&self) -> Value {
+        let queue = self.sqs.receive_message().queue_url(&self.alert_queue).wait_time_seconds(20);
+        let [message] = queue.send().await.unwrap().messages.unwrap_or_default().try_into().expect("no alert in 20 s");
+        let delete = self.sqs.delete_message().queue_url(&self.alert_queue);
+        delete.receipt_handle(message.receipt_handle.unwrap()).send().await.unwrap();
+        serde_json::from_str(&message.body.unwrap()).unwrap()
     }
 }

@@ -11,6 +11,10 @@ use std::{
     io::{BufRead, BufReader, Write},
     path::PathBuf,
     process::{Child, Command, Stdio},
+    sync::{
+        Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
     thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
@@ -36,8 +40,11 @@ impl Function {
         Function::start_with(account, &account.endpoint, &[])
     }
 
+    /// With the wire before the servers and the Runtime API.
     pub fn start_on(account: &Account, wire: &Wire) -> Function {
-        let function = Function::start_with(account, &wire.endpoint, &[]);
+        let runtime = RuntimeApi::start();
+        let runtime_address = wire.also(&runtime.address).replace("http://", "");
+        let function = Function::spawn(account, &wire.endpoint, runtime, &runtime_address, &[]);
         wire.set_victim(function.process.id());
         function
     }
@@ -45,8 +52,19 @@ impl Function {
     /// With other variables, too; an empty one counts as not set.
     pub fn start_with(account: &Account, endpoint: &str, variables: &[(&str, &str)]) -> Function {
         let runtime = RuntimeApi::start();
+        let address = runtime.address.clone();
+        Function::spawn(account, endpoint, runtime, &address, variables)
+    }
+
+    fn spawn(
+        account: &Account,
+        endpoint: &str,
+        runtime: RuntimeApi,
+        runtime_address: &str,
+        variables: &[(&str, &str)],
+    ) -> Function {
         let mut all = BTreeMap::from([
-            ("AWS_LAMBDA_RUNTIME_API", runtime.address.as_str()),
+            ("AWS_LAMBDA_RUNTIME_API", runtime_address),
             ("AWS_LAMBDA_FUNCTION_NAME", "quarantine-alert"),
             ("AWS_LAMBDA_FUNCTION_VERSION", "1"),
             ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "128"),
@@ -144,6 +162,25 @@ impl LogLine {
     pub fn field(&self, name: &str) -> &Value {
         &self.0["fields"][name]
     }
+}
+
+/// Runs the cells of a table, some at once, each in a thread of its own; gives their results in order.
+pub fn in_parallel<C: Sync, R: Send>(cells: &[C], run: impl AsyncFn(&C) -> R + Sync) -> Vec<R> {
+    let (next, results) = (AtomicUsize::new(0), Mutex::new(BTreeMap::new()));
+    thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+                while let number = next.fetch_add(1, Ordering::SeqCst)
+                    && let Some(cell) = cells.get(number)
+                {
+                    let result = runtime.block_on(run(cell));
+                    results.lock().unwrap().insert(number, result);
+                }
+            });
+        }
+    });
+    results.into_inner().unwrap().into_values().collect()
 }
 
 /// How many lines say this.

@@ -53,17 +53,29 @@ fn serve(mut stream: TcpStream, next: &Mutex<Receiver<(String, Duration)>>, answ
     let mut reader = BufReader::new(stream.try_clone().unwrap());
     while let Ok(Some(request)) = Request::read(&mut reader) {
         let path = request.path();
+        // The wire asks for it; told of it, the client does not try the connection again.
+        let is_last = request.header("connection") == Some("close");
+        let connection = ("connection", if is_last { "close" } else { "keep-alive" });
         if path.ends_with("/invocation/next") {
             // Ends with the test: its sender goes.
             let Ok((payload, timeout)) = next.lock().unwrap().recv() else { return };
             let since_1970 = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
             let deadline = (since_1970 + timeout).as_millis().to_string();
-            let headers = [("lambda-runtime-aws-request-id", "1"), ("lambda-runtime-deadline-ms", deadline.as_str())];
-            answer(&mut stream, 200, &headers, payload.as_bytes()).unwrap();
+            let headers =
+                [connection, ("lambda-runtime-aws-request-id", "1"), ("lambda-runtime-deadline-ms", deadline.as_str())];
+            if answer(&mut stream, 200, &headers, payload.as_bytes()).is_err() {
+                return;
+            }
         } else {
             let body = serde_json::from_slice(&request.body).unwrap_or(Value::Null);
             let _ = answered.send(if path.ends_with("/response") { Ok(body) } else { Err(body) });
-            answer(&mut stream, 202, &[], b"").unwrap();
+            // The function may be dead by now.
+            if answer(&mut stream, 202, &[connection], b"").is_err() {
+                return;
+            }
+        }
+        if is_last {
+            return;
         }
     }
 }

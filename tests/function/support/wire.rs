@@ -36,7 +36,7 @@ pub enum Fault {
 /// A request that came by.
 pub struct Seen {
     pub at: Instant,
-    /// Such as `GetObject`, `PutItem`, `Publish`.
+    /// Such as `GetObject`, `PutItem`, `Publish`; what the function asks the Runtime API is `Next` and `Answer`.
     pub operation: String,
     /// Counts the requests of this operation, from 1 on.
     pub number: usize,
@@ -48,24 +48,32 @@ type Faults = dyn Fn(&Seen) -> Fault + Send + Sync;
 #[derive(Clone)]
 pub struct Wire {
     pub endpoint: String,
+    faults: Arc<Faults>,
     seen: Arc<Mutex<Vec<Arc<Seen>>>>,
     victim: Arc<AtomicU32>,
 }
 
 impl Wire {
     pub fn new(server: &str, faults: impl Fn(&Seen) -> Fault + Send + Sync + 'static) -> Wire {
+        let mut wire =
+            Wire { endpoint: String::new(), faults: Arc::new(faults), seen: Arc::default(), victim: Arc::default() };
+        wire.endpoint = wire.also(server);
+        wire
+    }
+
+    /// Stands before another server, too; gives the endpoint for it.
+    pub fn also(&self, server: &str) -> String {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let endpoint = format!("http://{}", listener.local_addr().unwrap());
-        let wire = Wire { endpoint, seen: Arc::default(), victim: Arc::default() };
-        let (shared, server, faults) = (wire.clone(), server.replace("http://", ""), Arc::new(faults) as Arc<Faults>);
+        let (wire, server) = (self.clone(), server.replace("http://", ""));
         thread::spawn(move || {
             for stream in listener.incoming() {
-                let (wire, server, faults) = (shared.clone(), server.clone(), faults.clone());
+                let (wire, server) = (wire.clone(), server.clone());
                 // A connection that the other side gave up is no fault of the test.
-                thread::spawn(move || wire.serve(stream.unwrap(), &server, &*faults).unwrap_or_default());
+                thread::spawn(move || wire.serve(stream.unwrap(), &server).unwrap_or_default());
             }
         });
-        wire
+        endpoint
     }
 
     /// The requests of an operation so far.
@@ -78,12 +86,12 @@ impl Wire {
         self.victim.store(process, Ordering::SeqCst);
     }
 
-    fn serve(&self, mut stream: TcpStream, server: &str, faults: &Faults) -> std::io::Result<()> {
+    fn serve(&self, mut stream: TcpStream, server: &str) -> std::io::Result<()> {
         let mut reader = BufReader::new(stream.try_clone()?);
         while let Some(request) = Request::read(&mut reader)? {
             let seen = self.note(request);
             let forward = || seen.request.forward(TcpStream::connect(server)?);
-            match faults(&seen) {
+            match (self.faults)(&seen) {
                 Fault::None => stream.write_all(&forward()?)?,
                 Fault::Answer(status, body) => {
                     // S3 gives the region with every answer.
@@ -120,7 +128,11 @@ impl Wire {
 
     fn note(&self, request: Request) -> Arc<Seen> {
         let target = request.header("x-amz-target").and_then(|target| target.split('.').nth(1)).map(str::to_owned);
-        let operation = target.or_else(|| request.form_field("Action")).unwrap_or_else(|| "GetObject".into());
+        let operation = match request.path().rsplit('/').next() {
+            Some("next") => "Next".into(),
+            Some("response" | "error") => "Answer".into(),
+            _ => target.or_else(|| request.form_field("Action")).unwrap_or_else(|| "GetObject".into()),
+        };
         let mut all = self.seen.lock().unwrap();
         let number = 1 + all.iter().filter(|seen| seen.operation == operation).count();
         let seen = Arc::new(Seen { at: Instant::now(), operation, number, request });

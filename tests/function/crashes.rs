@@ -1,0 +1,101 @@
+//! The function dies at each request of the way, the delivery comes again, and the alerts are counted.
+
+use std::iter::zip;
+
+use crate::support::{
+    Function, TIMEOUT, event, failed_items, in_parallel,
+    local_aws::Account,
+    put_log_files,
+    wire::{Fault, Wire},
+};
+
+struct Cell {
+    request: &'static str,
+    /// Which request of that operation: the first is of the claim, the second of the completion.
+    number: usize,
+    after: bool,
+    /// One, but where the alert was out and nobody knew.
+    alerts: usize,
+}
+
+const CELLS: [Cell; 14] = [
+    Cell { request: "GetObject", number: 1, after: false, alerts: 1 },
+    Cell { request: "GetObject", number: 1, after: true, alerts: 1 },
+    Cell { request: "GetItem", number: 1, after: false, alerts: 1 },
+    Cell { request: "GetItem", number: 1, after: true, alerts: 1 },
+    Cell { request: "PutItem", number: 1, after: false, alerts: 1 },
+    Cell { request: "PutItem", number: 1, after: true, alerts: 1 },
+    Cell { request: "Publish", number: 1, after: false, alerts: 1 },
+    Cell { request: "Publish", number: 1, after: true, alerts: 2 },
+    Cell { request: "GetItem", number: 2, after: false, alerts: 2 },
+    Cell { request: "GetItem", number: 2, after: true, alerts: 2 },
+    Cell { request: "PutItem", number: 2, after: false, alerts: 2 },
+    Cell { request: "PutItem", number: 2, after: true, alerts: 1 },
+    Cell { request: "Answer", number: 1, after: false, alerts: 1 },
+    Cell { request: "Answer", number: 1, after: true, alerts: 1 },
+];
+
+async fn crash(cell: &Cell) -> usize {
+    let account = Account::new().await;
+    put_log_files(&account, &["quarantined"]).await;
+    let &Cell { request, number, after, .. } = cell;
+    let wire = Wire::new(&account.endpoint, move |seen| match after {
+        _ if (seen.operation.as_str(), seen.number) != (request, number) => Fault::None,
+        false => Fault::KillBefore,
+        true => Fault::KillAfter,
+    });
+    let delivery = event("sqs-s3-object-created", &account);
+    let mut function = Function::start_on(&account, &wire);
+    let answer = function.invoke_within(&delivery, TIMEOUT);
+    assert!(answer.is_none() || (request, after) == ("Answer", true), "the function should have died");
+    function.wait();
+
+    // The queue delivers it again after six minutes, when no lease lives any more.
+    account.end_leases().await;
+    let mut function = Function::start(&account);
+    assert!(failed_items(&function.invoke(&delivery).unwrap()).is_empty());
+    let alerts = account.every_alert().await;
+    // Copies bear the same id, so that whoever reads them can tell.
+    assert!(alerts.iter().all(|alert| alert["alertId"] == alerts[0]["alertId"]));
+    alerts.len()
+}
+
+#[test]
+fn a_crash_at_any_request_loses_no_alert() {
+    let seen = in_parallel(&CELLS, crash);
+    println!("{:<32}{:>9}{:>6}", "the function dies", "expected", "seen");
+    for (cell, seen) in zip(&CELLS, &seen) {
+        let what = match (cell.request, cell.number) {
+            ("GetItem", 1) => "get document",
+            ("PutItem", 1) => "put claim",
+            ("GetItem" | "PutItem", _) => "complete",
+            ("GetObject", _) => "get object",
+            ("Publish", _) => "publish",
+            _ => "answer",
+        };
+        let when = if cell.after { "after" } else { "before" };
+        println!("{:<32}{:>9}{:>6}", format!("{when} {what} ({})", cell.request), cell.alerts, seen);
+    }
+    assert!(zip(&CELLS, &seen).all(|(cell, &seen)| cell.alerts == seen));
+}
+
+#[test]
+fn two_functions_on_the_same_deliveries_alert_once() {
+    let rounds: Vec<usize> = (0..24).collect();
+    let alerts = in_parallel(&rounds, async |_: &usize| {
+        let account = Account::new().await;
+        put_log_files(&account, &["quarantined", "panther-seed", "failed"]).await;
+        let batch = event("sqs-batch", &account);
+        put_log_files(&account, &["clean", "near-misses"]).await;
+        std::thread::scope(|scope| {
+            for _ in 0..2 {
+                scope.spawn(|| {
+                    let answer = Function::start(&account).invoke(&batch).unwrap();
+                    assert!(failed_items(&answer).is_empty());
+                });
+            }
+        });
+        account.every_alert().await.len()
+    });
+    assert_eq!(alerts, vec![3; rounds.len()]);
+}

@@ -1,0 +1,98 @@
+//! Every envelope in which a delivery comes; the payloads are those of `events/`.
+
+use serde_json::Value;
+
+use crate::support::{Function, count, event, failed_items, local_aws::Account, put_log_files};
+
+/// The delivery of the quarantine in this envelope alerts, or is suppressed where an earlier one was alerted.
+fn is_delivered(function: &mut Function, account: &Account, name: &str) {
+    let answer = function.invoke(&event(name, account)).unwrap_or_else(|error| panic!("{name}: {error}"));
+    if name.starts_with("sqs-") {
+        assert!(failed_items(&answer).is_empty(), "{name}");
+    } else {
+        assert_eq!(answer, Value::Null, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn every_envelope_brings_its_log_file() {
+    let account = Account::new().await;
+    put_log_files(&account, &["quarantined", "clean"]).await;
+    let mut function = Function::start(&account);
+    let names = [
+        "s3-object-created",
+        "sqs-s3-object-created",
+        "sns-s3-object-created",
+        "sqs-sns-s3-object-created",
+        "eventbridge-object-created",
+        "sqs-eventbridge-object-created",
+        "sqs-sns-cloudtrail",
+        "sqs-sns-cloudtrail-string",
+        "sqs-cloudtrail-raw",
+    ];
+    for name in names {
+        is_delivered(&mut function, &account, name);
+    }
+    account.alerts(1).await;
+    let (log, metrics) = function.log_and_metrics();
+    assert_eq!(count(&log, "Suppressed match: its incident is alerted."), names.len() - 1);
+    // The raw notification of CloudTrail names two log files.
+    assert_eq!(metrics["FilesScanned"] as usize, names.len() + 1);
+    assert_eq!(metrics["FilesDelivered"], metrics["FilesScanned"] + metrics["FilesSkipped"] + metrics["FilesFailed"]);
+    assert_eq!(
+        metrics["Matches"],
+        metrics["MatchesPublished"] + metrics["MatchesSuppressed"] + metrics["MatchesFailed"]
+    );
+    assert_eq!((metrics["MatchesPublished"], metrics["MatchesSuppressed"] as usize), (1, names.len() - 1));
+}
+
+#[tokio::test]
+async fn a_record_by_eventbridge_alerts_and_its_log_file_later_does_not() {
+    let account = Account::new().await;
+    put_log_files(&account, &["quarantined"]).await;
+    let mut function = Function::start(&account);
+    is_delivered(&mut function, &account, "sqs-eventbridge-cloudtrail-record");
+    let [alert] = account.alerts(1).await.try_into().unwrap();
+    assert_eq!((&alert["source"]["bucket"], &alert["source"]["key"]), (&Value::Null, &Value::Null));
+    is_delivered(&mut function, &account, "sqs-s3-object-created");
+    account.alerts(0).await;
+}
+
+#[tokio::test]
+async fn what_is_no_delivery_of_a_log_file_is_acknowledged() {
+    let account = Account::new().await;
+    let mut function = Function::start(&account);
+    for name in [
+        "s3-test-event",
+        "sqs-s3-test-event",
+        "s3-object-removed",
+        "eventbridge-object-deleted",
+        "sqs-sns-cloudtrail-validation",
+    ] {
+        is_delivered(&mut function, &account, name);
+    }
+    assert!(function.log().is_empty());
+}
+
+#[tokio::test]
+async fn a_subscription_to_be_confirmed_fails_with_a_sentence_and_is_not_fetched() {
+    let account = Account::new().await;
+    let mut function = Function::start(&account);
+    let answer = function.invoke(&event("sqs-sns-subscription-confirmation", &account)).unwrap();
+    assert_eq!(failed_items(&answer).len(), 1);
+    let (log, metrics) = function.log_and_metrics();
+    assert!(log[0].message().contains("confirm it at the topic"), "{log:#?}");
+    assert_eq!((metrics["PermanentFailures"], metrics["PassingFailures"]), (1, 0));
+}
+
+#[tokio::test]
+async fn of_several_log_files_in_one_notification_one_fails_and_the_others_are_alerted() {
+    let account = Account::new().await;
+    // Of the two log files of the third message one is missing.
+    put_log_files(&account, &["clean", "quarantined", "panther-seed", "failed"]).await;
+    let mut function = Function::start(&account);
+    let batch = event("sqs-batch", &account);
+    let answer = function.invoke(&batch).unwrap();
+    assert_eq!(failed_items(&answer), [batch["Records"][2]["messageId"].as_str().unwrap()]);
+    account.alerts(3).await;
+}

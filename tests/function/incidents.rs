@@ -1,0 +1,216 @@
+//! Who alerts an incident, when several could; and how fast.
+
+use std::{
+    collections::HashMap,
+    sync::Mutex,
+    time::{Duration, Instant, SystemTime},
+};
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use serde_json::{Value, json};
+
+use crate::support::{
+    Function, count, delivery, event, failed_items, gzip, key,
+    local_aws::Account,
+    log_file, put_log_files,
+    wire::{Fault, Wire},
+};
+
+const DEDUP_KEY: &str = "AWS.CloudTrail.IAMCompromisedKeyQuarantine:123456789012:user:ci-deploy:quarantined";
+/// `eventTime` of the quarantine in `events/log-files/quarantined.json`.
+const EVENT_TIME: u64 = 1_795_489_331;
+
+fn now() -> u64 {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs()
+}
+
+/// A document with one incident, of which another function is the owner until then.
+fn claimed_by_another(until: u64) -> HashMap<String, AttributeValue> {
+    let number = |number: u64| AttributeValue::N(number.to_string());
+    let incident = [
+        ("start".into(), number(EVENT_TIME)),
+        ("owner".into(), AttributeValue::S("another".into())),
+        ("until".into(), number(until)),
+    ];
+    HashMap::from([
+        ("dedup_key".into(), AttributeValue::S(DEDUP_KEY.into())),
+        ("version".into(), number(7)),
+        ("expires_at".into(), number(now() + 1000)),
+        ("incidents".into(), AttributeValue::L(vec![AttributeValue::M(HashMap::from(incident))])),
+    ])
+}
+
+/// Log files in which one user after another is quarantined.
+async fn put_quarantines(account: &Account, name: &str, users: usize) {
+    let record = &log_file("quarantined")["Records"][1];
+    let records: Vec<Value> = (0..users)
+        .map(|number| {
+            let mut record = record.clone();
+            record["requestParameters"]["userName"] = json!(format!("user-{number}"));
+            record
+        })
+        .collect();
+    account.put(&key(name), gzip(json!({ "Records": records }).to_string().as_bytes())).await;
+}
+
+#[tokio::test]
+async fn the_loser_of_a_race_for_the_claim_suppresses() {
+    let account = Account::new().await;
+    put_log_files(&account, &["quarantined"]).await;
+    let batch = event("sqs-s3-object-created", &account);
+
+    // Between the document that the first one read and its claim, the other does the whole work.
+    let other = Mutex::new(Some((Function::start(&account), batch.clone())));
+    let wire = Wire::new(&account.endpoint, move |seen| {
+        if seen.operation == "PutItem"
+            && let Some((mut function, batch)) = other.lock().unwrap().take()
+        {
+            assert!(failed_items(&function.invoke(&batch).unwrap()).is_empty());
+        }
+        Fault::None
+    });
+    let mut function = Function::start_on(&account, &wire);
+    assert!(failed_items(&function.invoke(&batch).unwrap()).is_empty());
+    account.alerts(1).await;
+    assert_eq!((wire.seen("GetItem").len(), wire.seen("PutItem").len(), wire.seen("Publish").len()), (2, 1, 0));
+    assert_eq!(count(&function.log(), "Suppressed match: its incident is alerted."), 1);
+}
+
+#[tokio::test]
+async fn a_claim_whose_owner_is_gone_is_taken_over_within_the_invocation() {
+    let account = Account::new().await;
+    put_log_files(&account, &["quarantined"]).await;
+    account.put_document(claimed_by_another(now() + 3)).await;
+    let mut function = Function::start(&account);
+    let started = Instant::now();
+    // Acknowledged with the one receive that the queue counts.
+    assert!(failed_items(&function.invoke(&event("sqs-s3-object-created", &account)).unwrap()).is_empty());
+    assert!(started.elapsed() > Duration::from_secs(1), "it did not wait for the lease");
+    account.alerts(1).await;
+}
+
+#[tokio::test]
+async fn a_claim_whose_owner_alerts_meanwhile_is_suppressed_within_the_invocation() {
+    let account = Account::new().await;
+    put_log_files(&account, &["quarantined"]).await;
+    account.put_document(claimed_by_another(now() + 20)).await;
+    let wire = Wire::new(&account.endpoint, |seen| {
+        // The second look finds what the other has done meanwhile.
+        if (seen.operation.as_str(), seen.number) == ("GetItem", 2) {
+            return Fault::Answer(
+                200,
+                r#"{"Item":{"dedup_key":{"S":"k"},"version":{"N":"8"},"expires_at":{"N":"9999999999"},
+                    "incidents":{"L":[{"M":{"start":{"N":"1795489331"},"alerted_at":{"N":"1795489340"}}}]}}}"#,
+            );
+        }
+        Fault::None
+    });
+    let mut function = Function::start_on(&account, &wire);
+    assert!(failed_items(&function.invoke(&event("sqs-s3-object-created", &account)).unwrap()).is_empty());
+    account.alerts(0).await;
+    assert_eq!(wire.seen("GetItem").len(), 2);
+}
+
+#[tokio::test]
+async fn near_the_deadline_a_match_that_waits_is_handed_back() {
+    let account = Account::new().await;
+    put_log_files(&account, &["quarantined", "clean"]).await;
+    account.put_document(claimed_by_another(now() + 60)).await;
+    let mut function = Function::start(&account);
+    let batch = delivery(&account, &[&key("quarantined"), &key("clean")]);
+    let answer = function.invoke_within(&batch, Duration::from_secs(5)).expect("the function died").unwrap();
+    assert_eq!(failed_items(&answer), ["1"]);
+    account.alerts(0).await;
+    let (log, metrics) = function.log_and_metrics();
+    assert_eq!(log.iter().filter(|line| line.level() == "WARN").count(), 1, "{log:#?}");
+    assert_eq!((metrics["MatchesFailed"], metrics["PassingFailures"], metrics["PermanentFailures"]), (1, 1, 0));
+}
+
+#[tokio::test]
+async fn alerts_keep_half_a_second_of_distance_after_the_first() {
+    let account = Account::new().await;
+    put_quarantines(&account, "many", 6).await;
+    let wire = Wire::new(&account.endpoint, |_| Fault::None);
+    let mut function = Function::start_on(&account, &wire);
+    assert!(failed_items(&function.invoke(&delivery(&account, &[&key("many")])).unwrap()).is_empty());
+    account.alerts(6).await;
+    let published = wire.seen("Publish");
+    let first_claim = wire.seen("PutItem")[0].at;
+    assert!(published[0].at - first_claim < Duration::from_millis(400), "the first need not wait");
+    for (number, pair) in published.windows(2).enumerate() {
+        let distance = pair[1].at - pair[0].at;
+        // What the way to the wire takes differs by a few milliseconds.
+        assert!(distance > Duration::from_millis(450), "alerts {number} and {}: {distance:?}", number + 1);
+    }
+}
+
+#[tokio::test]
+async fn what_aws_did_and_what_is_critical_goes_first() {
+    let account = Account::new().await;
+    let mut by_hand = log_file("quarantined")["Records"][1].clone();
+    by_hand["sourceIPAddress"] = json!("192.0.2.1");
+    let mut records: Vec<Value> = (0..4)
+        .map(|number| {
+            by_hand["requestParameters"]["userName"] = json!(format!("user-{number}"));
+            by_hand.clone()
+        })
+        .collect();
+    records.push(log_file("failed")["Records"][1].clone());
+    account.put(&key("mixed"), gzip(json!({ "Records": records }).to_string().as_bytes())).await;
+    let wire = Wire::new(&account.endpoint, |_| Fault::None);
+    let mut function = Function::start_on(&account, &wire);
+    function.invoke(&delivery(&account, &[&key("mixed")])).unwrap();
+    let subjects: Vec<String> =
+        wire.seen("Publish").iter().map(|seen| seen.request.form_field("Subject").unwrap()).collect();
+    assert_eq!(subjects.len(), 5);
+    let critical = subjects.iter().position(|subject| subject.starts_with("CRITICAL")).unwrap();
+    // The first of the file may be out before the last has arrived.
+    assert!(critical <= 1, "{subjects:#?}");
+}
+
+#[tokio::test]
+async fn one_slow_log_file_holds_back_no_alert_of_another() {
+    let account = Account::new().await;
+    put_log_files(&account, &["quarantined", "clean"]).await;
+    let wire = Wire::new(&account.endpoint, |seen| {
+        if seen.request.path().contains("_clean.") { Fault::Delay(Duration::from_secs(1)) } else { Fault::None }
+    });
+    let mut function = Function::start_on(&account, &wire);
+    function.invoke(&delivery(&account, &[&key("clean"), &key("quarantined")])).unwrap();
+    let (read, published) = (wire.seen("GetObject"), wire.seen("Publish"));
+    let clean = read.iter().find(|seen| seen.request.path().contains("_clean.")).unwrap();
+    assert!(published[0].at - clean.at < Duration::from_millis(900), "it waited for the slow one");
+}
+
+#[tokio::test]
+async fn what_is_published_keeps_to_the_rules_of_sns() {
+    let account = Account::new().await;
+    let mut record = log_file("quarantined")["Records"][1].clone();
+    record["requestParameters"]["userName"] = json!("ü\r\n\u{202e}$(id)".repeat(2000));
+    record["awsRegion"] = json!("");
+    record["userAgent"] = json!("\u{1}".repeat(20_000));
+    account.put(&key("hostile"), gzip(json!({ "Records": [record] }).to_string().as_bytes())).await;
+    let wire = Wire::new(&account.endpoint, |_| Fault::None);
+    let mut function = Function::start_on(&account, &wire);
+    assert!(failed_items(&function.invoke(&delivery(&account, &[&key("hostile")])).unwrap()).is_empty());
+
+    let [published] = wire.seen("Publish").try_into().unwrap_or_else(|_| panic!("not one alert"));
+    let field = |name: &str| published.request.form_field(name).unwrap_or_else(|| panic!("no {name}"));
+    let subject = field("Subject");
+    assert!((1..=99).contains(&subject.len()) && subject.bytes().all(|byte| (0x20..0x7f).contains(&byte)), "{subject}");
+    assert_eq!(field("MessageStructure"), "json");
+    let message = field("Message");
+    let mut bytes = message.len();
+    for number in 1..=6 {
+        let attribute = |part: &str| field(&format!("MessageAttributes.entry.{number}.{part}"));
+        let (name, kind, value) = (attribute("Name"), attribute("Value.DataType"), attribute("Value.StringValue"));
+        assert!(!value.is_empty() && kind == "String", "{name}");
+        bytes += name.len() + kind.len() + value.len();
+    }
+    assert!(bytes <= 262_144, "{bytes}");
+    let bodies: Value = serde_json::from_str(&message).unwrap();
+    let alert: Value = serde_json::from_str(bodies["default"].as_str().unwrap()).unwrap();
+    assert_eq!(alert["truncated"], true);
+    assert!(bodies["email"].as_str().unwrap().lines().count() <= 60);
+    assert!(bodies["sms"].as_str().unwrap().len() <= 140);
+}
