@@ -1,8 +1,4 @@
-//! Laws: what holds for every input, checked against an oracle that is too simple to be wrong.
-//!
 //! The scan law: the fast path finds exactly the matches that parsing everything finds.
-
-#![allow(clippy::unwrap_used, clippy::panic)] // A test may fail by panicking.
 
 use std::{
     cell::Cell,
@@ -11,11 +7,7 @@ use std::{
 };
 
 use flate2::{Compression, read::MultiGzDecoder, write::GzEncoder};
-use proptest::{
-    prelude::*,
-    sample::Index,
-    test_runner::{Config, TestRunner},
-};
+use proptest::{prelude::*, sample::Index};
 use quarantine_alert::{
     record::Record,
     rule,
@@ -23,6 +15,8 @@ use quarantine_alert::{
 };
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
+
+use crate::run;
 
 const LIMIT_MIB: u64 = 64;
 const BLOCK_BYTES: usize = 256 * 1024;
@@ -223,11 +217,6 @@ fn stored() -> impl Strategy<Value = Vec<u8>> {
 
 fn chunk_bytes() -> impl Strategy<Value = usize> {
     prop_oneof![Just(1), 2..64usize, Just(usize::MAX)]
-}
-
-fn run<S: Strategy>(cases: u32, strategy: S, law: impl Fn(S::Value) -> Result<(), TestCaseError>) {
-    let config = Config { cases, failure_persistence: None, ..Config::default() };
-    TestRunner::new(config).run(&strategy, law).unwrap_or_else(|error| panic!("{error}"));
 }
 
 // The law.
