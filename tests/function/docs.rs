@@ -1,6 +1,6 @@
 //! What the documentation shows is what happens.
 
-use std::fs;
+use std::{fs, path::Path};
 
 use crate::support::path;
 
@@ -11,4 +11,35 @@ fn the_readme_begins_with_the_alert_of_the_snapshot() {
     let mail = snapshot.splitn(3, "---\n").nth(2).unwrap();
     let shown = readme.split("```").nth(1).unwrap();
     assert_eq!(shown.trim(), mail.trim());
+}
+
+/// All Rust code below a folder.
+fn code(folder: &Path) -> String {
+    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let text =
+        entries.map(|path| if path.is_dir() { code(&path) } else { fs::read_to_string(&path).unwrap_or_default() });
+    text.collect()
+}
+
+#[test]
+fn the_tests_and_payloads_that_the_docs_name_exist() {
+    let code = code(&path("src")) + &code(&path("tests"));
+    let (mut tests, mut payloads) = (0, 0);
+    for page in ["docs/guarantees.md", "docs/deliveries.md"] {
+        let text = fs::read_to_string(path(page)).unwrap();
+        for row in text.lines().filter(|line| line.starts_with('|')) {
+            let cells: Vec<&str> = row.trim_matches('|').split(" | ").collect();
+            let names = |cell: &str| cell.split('`').skip(1).step_by(2).map(str::to_owned).collect::<Vec<_>>();
+            for test in names(cells.last().unwrap()) {
+                assert!(code.contains(&format!("fn {test}()")), "{page} names {test}, which is no test");
+                tests += 1;
+            }
+            for payload in cells.get(2).filter(|_| cells.len() == 5).map_or(Vec::new(), |cell| names(cell)) {
+                let exists = path(&format!("events/{payload}.json")).exists();
+                assert!(exists || payload.ends_with('…'), "{page} names {payload}, which is no payload");
+                payloads += 1;
+            }
+        }
+    }
+    assert!(tests > 40 && payloads > 12, "{tests} {payloads}");
 }
