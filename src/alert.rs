@@ -256,10 +256,7 @@ impl Alert {
 
 fn title(test: bool, outcome: Outcome, kind: EntityType, name: &str, account: &str) -> String {
     let test = if test { "TEST " } else { "" };
-    match outcome {
-        Outcome::Quarantined => format!("{test}IAM {kind} {name} quarantined in account {account}"),
-        Outcome::Failed => format!("{test}Quarantine of IAM {kind} {name} FAILED in account {account}"),
-    }
+    test.to_owned() + &outcome.title(kind, name, account)
 }
 
 /// The record with that field `null`; `None` if it is already, or is not there.

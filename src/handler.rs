@@ -24,7 +24,7 @@ use crate::{
     log_file::LogFile,
     message,
     record::RecordError,
-    rule,
+    rule::Rules,
     scan::{NeedleError, ScanError},
 };
 use ledger::{Answer, Ledger};
@@ -35,6 +35,7 @@ use read::Reader;
 /// The function, but for the Lambda runtime.
 pub struct Handler {
     config: Config,
+    rules: Rules,
     reader: Reader,
     ledger: Ledger,
     topic: AlertTopic,
@@ -47,9 +48,10 @@ impl Handler {
     /// # Errors
     /// A rule's needle cannot be searched for.
     pub fn new(config: Config, bucket: LogBucket, table: DedupTable, topic: AlertTopic) -> Result<Self, NeedleError> {
-        let reader = Reader::new(bucket, rule::needles()?, config.max_inflated_mib);
+        let rules = Rules::new(config.denied_attempts);
+        let reader = Reader::new(bucket, rules.needles()?, config.max_inflated_mib);
         let ledger = Ledger::new(table, config.dedup_period);
-        Ok(Handler { config, reader, ledger, topic })
+        Ok(Handler { config, rules, reader, ledger, topic })
     }
 
     /// Handles one invocation. What is not done at the deadline is handed back.
@@ -62,7 +64,7 @@ impl Handler {
         let mut claims = self.ledger.open(deadline);
         let mut pace = pace();
         let work = async {
-            while let Some(turn) = line.next(rule::judge).await {
+            while let Some(turn) = line.next(|record| self.rules.judge(record)).await {
                 let settled = match claims.claim(&turn).await {
                     Answer::Suppress => Ok(Settled::Suppressed),
                     Answer::NoTime => Err(Problem::NoTime),

@@ -25,11 +25,13 @@ pub struct Record {
     pub user_agent: Option<Untrusted>,
     /// `None` also where the record has an empty one: the call succeeded.
     pub error_code: Option<Untrusted>,
+    pub error_message: Option<Untrusted>,
     pub event_id: Option<Untrusted>,
     pub request_id: Option<Untrusted>,
     pub recipient_account_id: Option<Untrusted>,
     pub user_identity: UserIdentity,
-    pub request_parameters: RequestParameters,
+    /// `None` where the record has none: CloudTrail leaves them out of a call that was denied.
+    pub request_parameters: Option<RequestParameters>,
 }
 
 /// Who made the call.
@@ -40,9 +42,10 @@ pub struct UserIdentity {
     pub principal_id: Option<Untrusted>,
     pub account_id: Option<Untrusted>,
     pub access_key_id: Option<Untrusted>,
+    pub user_name: Option<Untrusted>,
 }
 
-/// What IAM's policy calls were asked to do; all `None` where the record has no `requestParameters`.
+/// What IAM's policy calls were asked to do.
 #[derive(Debug)]
 pub struct RequestParameters {
     pub user_name: Option<Untrusted>,
@@ -66,8 +69,7 @@ impl Record {
     pub fn parse(text: &[u8]) -> Result<Record, RecordError> {
         let text = without_lone_surrogates(&String::from_utf8_lossy(text));
         let fields: Fields = serde_json::from_str(&text)?;
-        let user_identity = fields.object("userIdentity");
-        let request_parameters = fields.object("requestParameters");
+        let user_identity = fields.object("userIdentity").unwrap_or_default();
         Ok(Record {
             event_time: fields.text("eventTime").and_then(|text| OffsetDateTime::parse(&text, &Rfc3339).ok()),
             event_source: fields.untrusted("eventSource"),
@@ -76,6 +78,7 @@ impl Record {
             source_ip_address: fields.untrusted("sourceIPAddress"),
             user_agent: fields.untrusted("userAgent"),
             error_code: fields.untrusted("errorCode").filter(|code| code.test(|text| !text.is_empty())),
+            error_message: fields.untrusted("errorMessage"),
             event_id: fields.untrusted("eventID"),
             request_id: fields.untrusted("requestID"),
             recipient_account_id: fields.untrusted("recipientAccountId"),
@@ -85,14 +88,15 @@ impl Record {
                 principal_id: user_identity.untrusted("principalId"),
                 account_id: user_identity.untrusted("accountId"),
                 access_key_id: user_identity.untrusted("accessKeyId"),
+                user_name: user_identity.untrusted("userName"),
             },
-            request_parameters: RequestParameters {
-                user_name: request_parameters.untrusted("userName"),
-                group_name: request_parameters.untrusted("groupName"),
-                role_name: request_parameters.untrusted("roleName"),
-                policy_arn: request_parameters.untrusted("policyArn"),
-                policy_name: request_parameters.untrusted("policyName"),
-            },
+            request_parameters: fields.object("requestParameters").map(|parameters| RequestParameters {
+                user_name: parameters.untrusted("userName"),
+                group_name: parameters.untrusted("groupName"),
+                role_name: parameters.untrusted("roleName"),
+                policy_arn: parameters.untrusted("policyArn"),
+                policy_name: parameters.untrusted("policyName"),
+            }),
             raw: RawValue::from_string(text)?,
         })
     }
@@ -124,8 +128,8 @@ impl<'a> Fields<'a> {
         self.text(name).map(Untrusted::new)
     }
 
-    fn object(&self, name: &str) -> Fields<'a> {
-        self.0.get(name).and_then(|raw| serde_json::from_str(raw.get()).ok()).unwrap_or_default()
+    fn object(&self, name: &str) -> Option<Fields<'a>> {
+        serde_json::from_str(self.0.get(name)?.get()).ok()
     }
 }
 
@@ -176,7 +180,7 @@ mod tests {
         )
         .unwrap();
         assert!(is(&record.event_name, "AttachUserPolicy"));
-        assert!(record.user_identity.arn.is_none() && record.request_parameters.policy_arn.is_none());
+        assert!(record.user_identity.arn.is_none() && record.request_parameters.is_none());
         assert!(record.error_code.is_none() && record.event_time.is_none() && record.user_agent.is_none());
         assert_eq!(record.account_id(), "unknown");
     }

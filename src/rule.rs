@@ -3,7 +3,9 @@
 //! A rule is a condition on parsed fields, its metadata, the needles that every record it can match must hold,
 //! and the cases that show what it matches and what it does not: one file per rule.
 
+mod denied;
 mod quarantined;
+mod removed;
 
 use std::fmt;
 
@@ -15,8 +17,11 @@ use crate::{
     untrusted::Untrusted,
 };
 
-/// The rules that are switched on: it is tried in this order, and the first that matches counts.
-const RULES: [&Rule; 1] = [&quarantined::RULE];
+/// All rules there are. No two of them accept the same record.
+pub const ALL: [&Rule; 3] = [&quarantined::RULE, &removed::RULE, &denied::RULE];
+
+/// The rules that are switched on.
+pub struct Rules(Vec<&'static Rule>);
 
 /// A rule of the detector.
 pub struct Rule {
@@ -31,6 +36,8 @@ pub struct Rule {
     /// Every record that the condition accepts holds one of them.
     needles: &'static [&'static str],
     condition: fn(&Record) -> Option<Finding>,
+    /// The condition in words, for the documentation: field, operator and values, a row each.
+    pub indicators: &'static [(&'static str, &'static str, &'static str)],
 }
 
 /// What a condition found in a record.
@@ -39,6 +46,8 @@ struct Finding {
     severity: Severity,
     entity: EntityType,
     policy: Option<Policy>,
+    /// The entity's name, where the parameters of the call do not tell it.
+    name: Option<Untrusted>,
 }
 
 /// A record, and what a rule says of it.
@@ -59,12 +68,17 @@ pub enum Outcome {
     Quarantined,
     /// Attaching it failed: the key is exposed, and perhaps not contained.
     Failed,
+    /// The quarantine was taken off.
+    Removed,
+    /// AWS was denied a call that looks like an attach: exposed perhaps, and not contained.
+    Denied,
 }
 
 /// Sorted from the mildest on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum Severity {
+    Medium,
     High,
     Critical,
 }
@@ -90,36 +104,65 @@ pub struct Policy {
     pub arn: Option<Untrusted>,
 }
 
-/// What the needles of all rules find, parsed and judged: the first rule that accepts the record, if any does.
-pub fn judge(record: Record) -> Option<Match> {
-    let (rule, finding) = RULES.into_iter().find_map(|rule| Some((rule, (rule.condition)(&record)?)))?;
-    let Finding { outcome, severity, entity: kind, policy } = finding;
-    let name = kind.name(&record).cloned().unwrap_or_else(|| Untrusted::from("unknown"));
-    Some(Match { rule, outcome, severity, entity: Entity { kind, name }, policy, record })
-}
+impl Rules {
+    /// `denied_attempts` switches the low-confidence rule on.
+    pub fn new(denied_attempts: bool) -> Rules {
+        let is_on = |rule: &&Rule| denied_attempts || rule.id != denied::RULE.id;
+        Rules(ALL.into_iter().filter(is_on).collect())
+    }
 
-/// The needles of all rules.
-///
-/// # Errors
-/// A rule's needle is none.
-pub fn needles() -> Result<Needles, NeedleError> {
-    Needles::new(RULES.iter().flat_map(|rule| rule.needles).copied())
+    /// Judges a record: the rule that accepts it makes the match.
+    pub fn judge(&self, record: Record) -> Option<Match> {
+        let (rule, finding) = self.0.iter().find_map(|rule| Some((rule, (rule.condition)(&record)?)))?;
+        let Finding { outcome, severity, entity: kind, policy, name } = finding;
+        let name = name.or_else(|| kind.name(&record).cloned()).unwrap_or_else(|| "unknown".into());
+        Some(Match { rule, outcome, severity, entity: Entity { kind, name }, policy, record })
+    }
+
+    /// What every record holds that a rule can accept.
+    ///
+    /// # Errors
+    /// A rule's needle is none.
+    pub fn needles(&self) -> Result<Needles, NeedleError> {
+        Needles::new(self.0.iter().flat_map(|rule| rule.needles).copied())
+    }
 }
 
 impl Match {
     /// What all matches of one incident share. The policy's version is not part of it: V2 and V3 attached
-    /// together are one incident. Printable ASCII of bounded length, whatever the record holds.
+    /// together are one incident. Each removal is an incident of its own, of which only copies fall together.
+    /// Printable ASCII of bounded length, whatever the record holds.
     pub fn dedup_key(&self) -> String {
         let name = match self.entity.name.iam_name() {
             Some(name) => name.to_owned(),
             None => format!("sha256:{}", self.entity.name.fingerprint()),
         };
-        format!("{}:{}:{}:{name}:{}", self.rule.id, self.record.account_id(), self.entity.kind, self.outcome)
+        let (rule, account, kind, outcome) = (self.rule.id, self.record.account_id(), self.entity.kind, self.outcome);
+        let key = format!("{rule}:{account}:{kind}:{name}:{outcome}");
+        match &self.record.request_id {
+            Some(id) if outcome == Outcome::Removed => match id.identifier() {
+                Some(id) => format!("{key}:{id}"),
+                None => format!("{key}:sha256:{}", id.fingerprint()),
+            },
+            _ => key,
+        }
     }
 
     /// Whether it goes first where not all alerts can go out at once.
     pub fn is_urgent(&self) -> bool {
         self.severity == Severity::Critical || self.record.is_aws_internal()
+    }
+}
+
+impl Outcome {
+    /// What happened, in one line.
+    pub fn title(self, kind: EntityType, name: &str, account: &str) -> String {
+        match self {
+            Outcome::Quarantined => format!("IAM {kind} {name} quarantined in account {account}"),
+            Outcome::Failed => format!("Quarantine of IAM {kind} {name} FAILED in account {account}"),
+            Outcome::Removed => format!("Quarantine of IAM {kind} {name} REMOVED in account {account}"),
+            Outcome::Denied => format!("Quarantine of IAM {kind} {name} perhaps denied in account {account}"),
+        }
     }
 }
 
@@ -144,7 +187,7 @@ impl EntityType {
     }
 
     fn name(self, record: &Record) -> Option<&Untrusted> {
-        let parameters = &record.request_parameters;
+        let parameters = record.request_parameters.as_ref()?;
         match self {
             EntityType::User => &parameters.user_name,
             EntityType::Group => &parameters.group_name,
@@ -160,7 +203,7 @@ impl Policy {
     ///
     /// <https://docs.aws.amazon.com/aws-managed-policy/latest/reference/AWSCompromisedKeyQuarantineV3.html>
     fn managed(record: &Record) -> Option<Policy> {
-        let arn = record.request_parameters.policy_arn.as_ref()?;
+        let arn = record.request_parameters.as_ref()?.policy_arn.as_ref()?;
         let name = arn.part(|arn| {
             let mut parts = arn.splitn(6, ':');
             let is_aws = parts.next() == Some("arn")
@@ -176,7 +219,7 @@ impl Policy {
     /// The inline policy of a call, if it bears one of the names that AWS used before 2020. Any customer can
     /// choose the name of an inline policy, so only these count.
     fn inline(record: &Record) -> Option<Policy> {
-        let name = record.request_parameters.policy_name.as_ref()?;
+        let name = record.request_parameters.as_ref()?.policy_name.as_ref()?;
         let is_quarantine = name.test(|name| {
             let version = name.strip_prefix("AWSCompromisedKeyQuarantine");
             let is_version = |version: &str| {
@@ -197,6 +240,8 @@ impl fmt::Display for Outcome {
         f.write_str(match self {
             Outcome::Quarantined => "quarantined",
             Outcome::Failed => "failed",
+            Outcome::Removed => "removed",
+            Outcome::Denied => "denied",
         })
     }
 }
@@ -205,6 +250,7 @@ impl fmt::Display for Outcome {
 impl fmt::Display for Severity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Severity::Medium => "MEDIUM",
             Severity::High => "HIGH",
             Severity::Critical => "CRITICAL",
         })
@@ -221,3 +267,6 @@ impl fmt::Display for EntityType {
         })
     }
 }
+
+#[cfg(test)]
+mod cases;

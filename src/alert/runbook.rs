@@ -9,7 +9,7 @@ use time::{Duration, OffsetDateTime};
 
 use super::{place, rfc3339};
 use crate::{
-    rule::{EntityType, Match, Outcome},
+    rule::{EntityType, Match, Outcome, Policy},
     untrusted::Untrusted,
 };
 
@@ -41,12 +41,21 @@ pub(super) fn steps(
 ) -> Vec<Step> {
     let step = |text: &str, commands: Vec<String>| Step { text: text.into(), commands };
     let mut steps = vec![deactivate(matched, now)];
-    if matched.outcome == Outcome::Failed {
-        let text = "Attach the policy that could not be attached: it denies some actions until the keys are off.";
-        steps.push(step(text, policy_command(matched, "attach").into_iter().collect()));
-    } else {
-        steps.push(step("Leave the quarantine on until step 7 is done.", vec![]));
-    }
+    let attach = || policy_command(matched, "attach", partition).into_iter().collect();
+    steps.push(match matched.outcome {
+        Outcome::Quarantined => step("Leave the quarantine on until step 7 is done.", vec![]),
+        Outcome::Failed => step(
+            "Attach the policy that could not be attached: it denies some actions until the keys are off.",
+            attach(),
+        ),
+        Outcome::Removed => {
+            step("Unless whoever took it off had done all of this: put the quarantine on again.", attach())
+        }
+        Outcome::Denied => step(
+            "Find what denied it (a boundary, an organisation's policy), and attach a quarantine policy.",
+            attach(),
+        ),
+    });
     steps.push(step(&format!("Open the AWS support case about it: {}", place::support(partition)), vec![]));
     steps.push(search(matched, event_time));
     steps.push(step(
@@ -55,8 +64,9 @@ pub(super) fn steps(
     ));
     steps.push(step("Rotate the credentials and redeploy what used them; find where the key leaked.", vec![]));
     steps.push(step("Answer the support case.", vec![]));
-    let detach = if matched.policy.as_ref().is_some_and(|policy| policy.arn.is_none()) { "delete" } else { "detach" };
-    steps.push(step("Only then take the quarantine off.", policy_command(matched, detach).into_iter().collect()));
+    let is_inline = matched.policy.as_ref().is_some_and(|policy| policy.arn.is_none());
+    let detach = policy_command(matched, if is_inline { "delete" } else { "detach" }, partition);
+    steps.push(step("Only then take the quarantine off.", detach.into_iter().collect()));
     steps
 }
 
@@ -107,13 +117,19 @@ fn own_key(matched: &Match) -> String {
     quoted(key.and_then(Untrusted::access_key_id), "ACCESS_KEY_ID")
 }
 
-fn policy_command(matched: &Match, verb: &str) -> Option<String> {
+/// `None` for putting an inline policy on, which takes its document.
+fn policy_command(matched: &Match, verb: &str, partition: &Untrusted) -> Option<String> {
     let kind = matched.entity.kind;
     let name = quoted(matched.entity.name.iam_name(), "ENTITY_NAME");
-    let policy = matched.policy.as_ref()?;
-    let policy = match &policy.arn {
-        Some(arn) => format!("--policy-arn {}", quoted(arn.arn(), "POLICY_ARN")),
-        None => format!("--policy-name {}", quoted(policy.name.iam_name(), "POLICY_NAME")),
+    let policy = match &matched.policy {
+        Some(Policy { arn: Some(arn), .. }) => format!("--policy-arn {}", quoted(arn.arn(), "POLICY_ARN")),
+        Some(_) if verb == "attach" => return None,
+        Some(policy) => format!("--policy-name {}", quoted(policy.name.iam_name(), "POLICY_NAME")),
+        // A denied call does not tell which; this one has been there since 2024.
+        None => {
+            let partition = partition.identifier().unwrap_or("aws");
+            format!("--policy-arn 'arn:{partition}:iam::aws:policy/AWSCompromisedKeyQuarantineV3'")
+        }
     };
     Some(format!("aws iam {verb}-{kind}-policy --{kind}-name {name} {policy}"))
 }

@@ -10,8 +10,8 @@ const MOST_CHARS: usize = 200;
 pub(super) fn text(alert: &Alert) -> String {
     let shown = |text: &Option<Untrusted>| text.as_ref().map_or("unknown".into(), |text| text.visible(MOST_CHARS));
     let (actor, source) = (&alert.actor, &alert.source);
-    let attached_by = if actor.aws_internal { "AWS" } else { "not by AWS: a person or a test" };
-    let policy = alert.policy.as_ref().map_or("unknown".into(), |policy| policy.name.visible(128));
+    let called_by = if actor.aws_internal { "AWS" } else { "not by AWS: a person or a test" };
+    let policy = alert.policy.as_ref().map_or("policy unknown".into(), |policy| policy.name.visible(128));
     let mut text = String::new();
     let mut line = |label: &str, value: &str| row(&mut text, label, value);
 
@@ -22,7 +22,7 @@ pub(super) fn text(alert: &Alert) -> String {
     line("Actor", &format!("{} {}", shown(&actor.kind), shown(&actor.arn)));
     line("Access key", &shown(&actor.access_key_id));
     line("From", &format!("{}, {}", shown(&actor.source_ip_address), shown(&actor.user_agent)));
-    line("Attached by", attached_by);
+    line(call(alert.outcome), called_by);
     line("Contained", &contained(alert));
     line("Console", &alert.link);
 
@@ -58,13 +58,21 @@ fn row(text: &mut String, label: &str, value: &str) {
     let _ = writeln!(text, "{:<13}{value}", format!("{label}:"));
 }
 
+/// The label of who did it.
+fn call(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Quarantined | Outcome::Failed | Outcome::Denied => "Attached by",
+        Outcome::Removed => "Removed by",
+    }
+}
+
 /// Which actions are denied is not told: AWS changes the list with each version.
 fn contained(alert: &Alert) -> String {
+    let code = alert.error_code.as_ref().map_or("no errorCode".into(), |code| code.visible(MOST_CHARS));
     match alert.outcome {
         Outcome::Quarantined => "in part: some actions are denied, the key still works for all others".into(),
-        Outcome::Failed => {
-            let code = alert.error_code.as_ref().map_or("no errorCode".into(), |code| code.visible(MOST_CHARS));
-            format!("perhaps NOT: attaching the policy failed ({code})")
-        }
+        Outcome::Failed => format!("perhaps NOT: attaching the policy failed ({code})"),
+        Outcome::Removed => "NO LONGER, unless the keys are off".into(),
+        Outcome::Denied => format!("perhaps NOT: what looks like an attach was denied ({code})"),
     }
 }

@@ -10,7 +10,7 @@ use crate::{
     dedup::{Decision, Document, Question},
     log_file::LogFile,
     record::Record,
-    rule,
+    rule::Rules,
 };
 
 /// A record of `events/log-files/`.
@@ -23,7 +23,7 @@ fn sample(name: &str, number: usize) -> Value {
 /// The alert of a record, seen three minutes after the sample's event time.
 fn alert(record: &Value) -> Alert {
     let now = OffsetDateTime::from_unix_timestamp(1_795_489_511).unwrap();
-    let matched = rule::judge(Record::parse(record.to_string().as_bytes()).unwrap()).expect("no match");
+    let matched = Rules::new(true).judge(Record::parse(record.to_string().as_bytes()).unwrap()).expect("no match");
     let dedup_key = matched.dedup_key();
     let event_time = matched.record.event_time.unwrap_or(now).unix_timestamp();
     let period = Duration::from_secs(3600);
@@ -60,6 +60,8 @@ fn one_alert_in_each_format() {
     insta::with_settings!({ snapshot_path => "../../tests/snapshots", prepend_module_to_snapshot => false }, {
         insta::assert_snapshot!("email_quarantined", email(&record));
         insta::assert_snapshot!("email_failed", email(&sample("failed", 1)));
+        insta::assert_snapshot!("email_removed", email(&sample("removed", 1)));
+        insta::assert_snapshot!("email_denied", email(&sample("denied", 1)));
         insta::assert_snapshot!("json", serde_json::to_string_pretty(&default(&message)).unwrap());
         insta::assert_snapshot!("chat", serde_json::to_string_pretty(&card).unwrap());
         insta::assert_snapshot!("sms", bodies(&message)["sms"].as_str().unwrap());
@@ -74,12 +76,16 @@ fn https_subscribers_get_the_json_unless_they_chat() {
 
 #[test]
 fn the_first_lines_of_a_mail_tell_what_happened() {
-    for name in ["quarantined", "failed"] {
+    for name in ["quarantined", "failed", "removed", "denied"] {
         let mail = email(&sample(name, 1));
         let first: Vec<&str> = mail.lines().skip(2).take(12).collect();
-        for label in ["Outcome", "Entity", "Account", "Event time", "Actor", "Attached by", "Contained"] {
+        for label in ["Outcome", "Entity", "Account", "Event time", "Actor", "Contained"] {
             assert!(first.iter().any(|line| line.starts_with(label)), "{label}: {first:#?}");
         }
+        assert!(
+            first.iter().any(|line| line.starts_with("Attached by") || line.starts_with("Removed by")),
+            "{first:#?}"
+        );
         assert!(mail.lines().count() <= 60);
         assert!(mail.lines().filter(|line| line.starts_with("   aws ")).count() <= 5);
     }

@@ -22,6 +22,20 @@ pub(super) static RULE: Rule = Rule {
     reference: "https://unit42.paloaltonetworks.com/malicious-operations-of-exposed-iam-keys-cryptojacking/",
     needles: &["CompromisedKeyQuarantine", "Policy_DO_NOT_REMOVE"],
     condition,
+    indicators: &[
+        ("eventSource", "is", "iam.amazonaws.com"),
+        ("eventName", "is one of", "AttachUserPolicy, AttachGroupPolicy, AttachRolePolicy"),
+        ("requestParameters.policyArn", "matches", "arn:*:iam::aws:policy/[path/]AWSCompromisedKeyQuarantine*"),
+        ("errorCode", "absent", "quarantined, HIGH"),
+        ("errorCode", "present", "failed; CRITICAL if sourceIPAddress starts with AWS Internal, else HIGH"),
+        ("or eventName", "is one of", "PutUserPolicy, PutGroupPolicy, PutRolePolicy"),
+        (
+            "and requestParameters.policyName",
+            "is one of",
+            "AWSCompromisedKeyQuarantine, AWSCompromisedKeyQuarantineV<digits>, AWSExposedCredentialPolicy_DO_NOT_REMOVE",
+        ),
+        ("and errorCode", "absent", "quarantined, HIGH"),
+    ],
 };
 
 fn condition(record: &Record) -> Option<Finding> {
@@ -38,166 +52,105 @@ fn condition(record: &Record) -> Option<Finding> {
         (true, false) => (Outcome::Failed, Severity::High),
         (true, true) => (Outcome::Failed, Severity::Critical),
     };
-    Some(Finding { outcome, severity, entity, policy: Some(policy) })
+    Some(Finding { outcome, severity, entity, policy: Some(policy), name: None })
 }
 
 #[cfg(test)]
 mod tests {
-    use serde_json::{Value, json};
+    use serde_json::json;
 
     use super::*;
-    use crate::rule::{Match, judge};
+    use crate::rule::cases::{Expected, V2, call, inline, is_no_match, judged, managed, matches, with};
 
-    const V2: &str = "arn:aws:iam::aws:policy/AWSCompromisedKeyQuarantineV2";
-
-    fn judged(record: Value) -> Option<Match> {
-        judge(Record::parse(record.to_string().as_bytes()).unwrap())
-    }
-
-    fn attach(event_name: &str, parameters: Value) -> Value {
-        json!({
-            "eventSource": "iam.amazonaws.com", "eventName": event_name, "recipientAccountId": "123456789012",
-            "sourceIPAddress": "AWS Internal", "requestParameters": parameters,
-        })
-    }
-
-    /// The record of the other cases with one field replaced.
-    fn with(field: &str, value: Value) -> Value {
-        let mut record = attach("AttachUserPolicy", json!({ "userName": "alice", "policyArn": V2 }));
-        record[field] = value;
-        record
-    }
-
-    fn with_arn(arn: &str) -> Value {
-        with("requestParameters", json!({ "userName": "alice", "policyArn": arn }))
-    }
-
-    fn put(name: &str) -> Value {
-        attach("PutUserPolicy", json!({ "userName": "alice", "policyName": name, "policyDocument": "{}" }))
-    }
+    const QUARANTINED: Expected = Expected {
+        rule: "",
+        outcome: Outcome::Quarantined,
+        severity: Severity::High,
+        title: "IAM user alice quarantined",
+        dedup_key: "user:alice:quarantined",
+    };
+    const FAILED: Expected = Expected {
+        rule: "",
+        outcome: Outcome::Failed,
+        severity: Severity::Critical,
+        title: "Quarantine of IAM user alice FAILED",
+        dedup_key: "user:alice:failed",
+    };
+    const FAILED_BY_HAND: Expected = Expected { severity: Severity::High, ..FAILED };
+    const GROUP: Expected =
+        Expected { title: "IAM group admins quarantined", dedup_key: "group:admins:quarantined", ..QUARANTINED };
+    const ROLE: Expected =
+        Expected { title: "IAM role deploy quarantined", dedup_key: "role:deploy:quarantined", ..QUARANTINED };
 
     #[test]
-    fn matches() {
-        use Outcome::{Failed, Quarantined};
-        use Severity::{Critical, High};
-        let by_hand_and_failed = {
-            let mut record = with("errorCode", json!("NoSuchEntityException"));
-            record["sourceIPAddress"] = json!("192.0.2.1");
-            record
-        };
-        let group = attach("AttachGroupPolicy", json!({ "groupName": "admins", "policyArn": V2 }));
-        let role = attach("AttachRolePolicy", json!({ "roleName": "deploy", "policyArn": V2 }));
-        let alice = "AWS.CloudTrail.IAMCompromisedKeyQuarantine:123456789012:user:alice:quarantined";
-        let alice_failed = "AWS.CloudTrail.IAMCompromisedKeyQuarantine:123456789012:user:alice:failed";
-        for (case, record, outcome, severity, dedup_key) in [
-            ("version 2", with_arn(V2), Quarantined, High, alice),
-            ("version 1", with_arn("arn:aws:iam::aws:policy/AWSCompromisedKeyQuarantine"), Quarantined, High, alice),
-            ("version 4", with_arn("arn:aws:iam::aws:policy/AWSCompromisedKeyQuarantineV4"), Quarantined, High, alice),
-            (
-                "version 17",
-                with_arn("arn:aws:iam::aws:policy/AWSCompromisedKeyQuarantineV17"),
-                Quarantined,
-                High,
-                alice,
-            ),
-            ("a path", with_arn("arn:aws:iam::aws:policy/a/b/AWSCompromisedKeyQuarantineV3"), Quarantined, High, alice),
-            (
-                "GovCloud",
-                with_arn("arn:aws-us-gov:iam::aws:policy/AWSCompromisedKeyQuarantineV3"),
-                Quarantined,
-                High,
-                alice,
-            ),
-            ("China", with_arn("arn:aws-cn:iam::aws:policy/AWSCompromisedKeyQuarantineV3"), Quarantined, High, alice),
-            ("by hand", with("sourceIPAddress", json!("192.0.2.1")), Quarantined, High, alice),
-            ("an empty errorCode", with("errorCode", json!("")), Quarantined, High, alice),
-            ("errorCode null", with("errorCode", json!(null)), Quarantined, High, alice),
-            ("failed, by AWS", with("errorCode", json!("LimitExceededException")), Failed, Critical, alice_failed),
-            ("failed, by hand", by_hand_and_failed, Failed, High, alice_failed),
-            ("inline, 2018", put("AWSExposedCredentialPolicy_DO_NOT_REMOVE"), Quarantined, High, alice),
-            ("inline", put("AWSCompromisedKeyQuarantine"), Quarantined, High, alice),
-            ("inline, version 2", put("AWSCompromisedKeyQuarantineV2"), Quarantined, High, alice),
-            (
-                "a group",
-                group,
-                Quarantined,
-                High,
-                "AWS.CloudTrail.IAMCompromisedKeyQuarantine:123456789012:group:admins:quarantined",
-            ),
-            (
-                "a role",
-                role,
-                Quarantined,
-                High,
-                "AWS.CloudTrail.IAMCompromisedKeyQuarantine:123456789012:role:deploy:quarantined",
-            ),
+    fn positive_cases() {
+        let attach = || managed("AttachUserPolicy", V2);
+        let arn = |arn| managed("AttachUserPolicy", arn);
+        let failed = || with(attach(), "errorCode", json!("LimitExceededException"));
+        for (case, record, expected) in [
+            ("version 2", attach(), QUARANTINED),
+            ("version 1", arn("arn:aws:iam::aws:policy/AWSCompromisedKeyQuarantine"), QUARANTINED),
+            ("version 4", arn("arn:aws:iam::aws:policy/AWSCompromisedKeyQuarantineV4"), QUARANTINED),
+            ("version 17", arn("arn:aws:iam::aws:policy/AWSCompromisedKeyQuarantineV17"), QUARANTINED),
+            ("a path", arn("arn:aws:iam::aws:policy/a/b/AWSCompromisedKeyQuarantineV3"), QUARANTINED),
+            ("GovCloud", arn("arn:aws-us-gov:iam::aws:policy/AWSCompromisedKeyQuarantineV3"), QUARANTINED),
+            ("China", arn("arn:aws-cn:iam::aws:policy/AWSCompromisedKeyQuarantineV3"), QUARANTINED),
+            ("by hand", with(attach(), "sourceIPAddress", json!("192.0.2.1")), QUARANTINED),
+            ("no address", with(attach(), "sourceIPAddress", json!(null)), QUARANTINED),
+            ("an empty errorCode", with(attach(), "errorCode", json!("")), QUARANTINED),
+            ("errorCode null", with(attach(), "errorCode", json!(null)), QUARANTINED),
+            ("failed, by AWS", failed(), FAILED),
+            ("failed, by hand", with(failed(), "sourceIPAddress", json!("192.0.2.1")), FAILED_BY_HAND),
+            ("inline, 2018", inline("PutUserPolicy", "AWSExposedCredentialPolicy_DO_NOT_REMOVE"), QUARANTINED),
+            ("inline", inline("PutUserPolicy", "AWSCompromisedKeyQuarantine"), QUARANTINED),
+            ("inline, version 2", inline("PutUserPolicy", "AWSCompromisedKeyQuarantineV2"), QUARANTINED),
+            ("a group", call("AttachGroupPolicy", json!({ "groupName": "admins", "policyArn": V2 })), GROUP),
+            ("a role", call("AttachRolePolicy", json!({ "policyArn": V2, "roleName": "deploy" })), ROLE),
         ] {
-            let found = judged(record).unwrap_or_else(|| panic!("{case} is no match"));
-            assert_eq!((found.outcome, found.severity), (outcome, severity), "{case}");
-            assert_eq!(found.rule.id, RULE.id, "{case}");
-            assert_eq!(found.dedup_key(), dedup_key, "{case}");
+            matches(case, &record, &expected);
         }
     }
 
     #[test]
-    fn near_misses() {
+    fn negative_cases() {
+        let attach = || managed("AttachUserPolicy", V2);
+        let arn = |arn| managed("AttachUserPolicy", arn);
+        let denied = with(inline("PutUserPolicy", "AWSCompromisedKeyQuarantine"), "errorCode", json!("AccessDenied"));
+        let document =
+            json!({ "userName": "alice", "policyName": "x", "policyDocument": "AWSCompromisedKeyQuarantine" });
         for (case, record) in [
-            (
-                "a customer's policy of the same name",
-                with_arn("arn:aws:iam::123456789012:policy/AWSCompromisedKeyQuarantineV2"),
-            ),
-            ("another name before it", with_arn("arn:aws:iam::aws:policy/xAWSCompromisedKeyQuarantineV2")),
-            ("the name as a path", with_arn("arn:aws:iam::aws:policy/AWSCompromisedKeyQuarantineV2/x")),
-            ("a role's ARN", with_arn("arn:aws:iam::aws:role/AWSCompromisedKeyQuarantineV2")),
-            ("another service's ARN", with_arn("arn:aws:sts::aws:policy/AWSCompromisedKeyQuarantineV2")),
-            ("no partition", with_arn("arn::iam::aws:policy/AWSCompromisedKeyQuarantineV2")),
-            ("no ARN", with_arn("AWSCompromisedKeyQuarantineV2")),
-            ("another service", with("eventSource", json!("sts.amazonaws.com"))),
-            ("no service", with("eventSource", json!(null))),
-            ("another call", with("eventName", json!("DetachUserPolicy"))),
-            ("a call of the same ending", with("eventName", json!("AttachUserPolicyX"))),
-            ("an Insights record", with("eventName", json!(null))),
-            ("no parameters", with("requestParameters", json!(null))),
-            ("parameters of a wrong type", with("requestParameters", json!(["policyArn", V2]))),
-            ("a policy of a wrong type", with("requestParameters", json!({ "userName": "alice", "policyArn": [V2] }))),
-            (
-                "the name inside a policy document",
-                attach(
-                    "PutUserPolicy",
-                    json!({ "userName": "alice", "policyName": "x", "policyDocument": "AWSCompromisedKeyQuarantine" }),
-                ),
-            ),
-            ("an inline policy that a customer named", put("AWSCompromisedKeyQuarantineForever")),
-            ("an inline version without digits", put("AWSCompromisedKeyQuarantineV")),
-            ("an inline name after another", put("xAWSExposedCredentialPolicy_DO_NOT_REMOVE")),
-            ("an inline policy that was not put", {
-                let mut record = put("AWSCompromisedKeyQuarantine");
-                record["errorCode"] = json!("AccessDenied");
-                record
-            }),
+            ("a customer's look-alike", arn("arn:aws:iam::123456789012:policy/AWSCompromisedKeyQuarantineV2")),
+            ("another name before it", arn("arn:aws:iam::aws:policy/xAWSCompromisedKeyQuarantineV2")),
+            ("the name as a path", arn("arn:aws:iam::aws:policy/AWSCompromisedKeyQuarantineV2/x")),
+            ("a role's ARN", arn("arn:aws:iam::aws:role/AWSCompromisedKeyQuarantineV2")),
+            ("another service's ARN", arn("arn:aws:sts::aws:policy/AWSCompromisedKeyQuarantineV2")),
+            ("no partition", arn("arn::iam::aws:policy/AWSCompromisedKeyQuarantineV2")),
+            ("no ARN", arn("AWSCompromisedKeyQuarantineV2")),
+            ("another service", with(attach(), "eventSource", json!("sts.amazonaws.com"))),
+            ("no service", with(attach(), "eventSource", json!(null))),
+            ("another call", with(attach(), "eventName", json!("GetUserPolicy"))),
+            ("a call of the same beginning", with(attach(), "eventName", json!("AttachUserPolicyX"))),
+            ("an Insights record", with(attach(), "eventName", json!(null))),
+            ("no parameters", with(attach(), "requestParameters", json!(null))),
+            ("parameters of a wrong type", with(attach(), "requestParameters", json!(["policyArn", V2]))),
+            ("a policy of a wrong type", call("AttachUserPolicy", json!({ "userName": "a", "policyArn": [V2] }))),
+            ("the name inside a policy document", call("PutUserPolicy", document)),
+            ("an inline name of a customer", inline("PutUserPolicy", "AWSCompromisedKeyQuarantineForever")),
+            ("an inline version without digits", inline("PutUserPolicy", "AWSCompromisedKeyQuarantineV")),
+            ("an inline name after another", inline("PutUserPolicy", "xAWSExposedCredentialPolicy_DO_NOT_REMOVE")),
+            ("an inline policy that was not put", denied),
         ] {
-            assert!(judged(record).is_none(), "{case} is a match");
+            is_no_match(case, &record);
         }
     }
 
     #[test]
     fn a_name_that_iam_does_not_allow_stands_in_the_dedup_key_as_a_fingerprint() {
         let key = |name: &str| {
-            let record = attach("AttachUserPolicy", json!({ "userName": name, "policyArn": V2 }));
-            judged(record).unwrap().dedup_key()
+            judged(&call("AttachUserPolicy", json!({ "userName": name, "policyArn": V2 }))).unwrap().dedup_key()
         };
         assert!(key("$(id)").starts_with("AWS.CloudTrail.IAMCompromisedKeyQuarantine:123456789012:user:sha256:"));
         assert_ne!(key("$(id)"), key("$(ID)"));
         assert_eq!(key(&"x".repeat(100_000)).len(), key("$(id)").len());
-    }
-
-    #[test]
-    fn every_match_holds_a_needle() {
-        let needles = crate::rule::needles().unwrap();
-        for record in
-            [with_arn(V2), put("AWSExposedCredentialPolicy_DO_NOT_REMOVE"), put("AWSCompromisedKeyQuarantine")]
-        {
-            assert!(needles.found_in(record.to_string().as_bytes()));
-        }
     }
 }

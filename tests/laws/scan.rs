@@ -10,7 +10,7 @@ use flate2::{Compression, read::MultiGzDecoder, write::GzEncoder};
 use proptest::{prelude::*, sample::Index};
 use quarantine_alert::{
     record::Record,
-    rule,
+    rule::Rules,
     scan::{FirstRead, ScanError, SecondRead},
 };
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
@@ -20,12 +20,12 @@ use crate::run;
 
 const LIMIT_MIB: u64 = 64;
 const BLOCK_BYTES: usize = 256 * 1024;
-const NEEDLES: [&str; 2] = ["CompromisedKeyQuarantine", "Policy_DO_NOT_REMOVE"];
+const NEEDLES: [&str; 3] = ["CompromisedKeyQuarantine", "Policy_DO_NOT_REMOVE", "AttachUserPolicy"];
 
 // The fast path and the oracle. Both give the matching records' text.
 
 fn fast(stored: &[u8], chunk_bytes: usize) -> (Vec<String>, Result<(), ScanError>) {
-    let needles = rule::needles().unwrap();
+    let needles = rules().needles().unwrap();
     let mut first = FirstRead::new(&needles, LIMIT_MIB);
     let read = stored.chunks(chunk_bytes).try_for_each(|chunk| first.push(chunk));
     let done = first.finish(read);
@@ -61,8 +61,12 @@ fn oracle(stored: &[u8]) -> (Vec<String>, bool) {
     (found, inflated && parsed)
 }
 
+fn rules() -> Rules {
+    Rules::new(true)
+}
+
 fn matching(text: &[u8]) -> Option<String> {
-    Some(rule::judge(Record::parse(text).ok()?)?.record.raw.get().to_owned())
+    Some(rules().judge(Record::parse(text).ok()?)?.record.raw.get().to_owned())
 }
 
 /// `{"Records":[…]}` or `[…]`.
@@ -134,6 +138,7 @@ impl<'de> Visitor<'de> for List<'_> {
 
 const MATCH: &str = r#"{"eventTime":"2026-11-24T03:00:00Z","eventSource":"iam.amazonaws.com","eventName":"AttachUserPolicy","requestParameters":{"userName":"alice","policyArn":"arn:aws:iam::aws:policy/AWSCompromisedKeyQuarantineV3"}}"#;
 const INLINE: &str = r#"{"eventSource":"iam.amazonaws.com","eventName":"PutUserPolicy","requestParameters":{"userName":"bob","policyName":"AWSExposedCredentialPolicy_DO_NOT_REMOVE"}}"#;
+const DENIED: &str = r#"{"eventSource":"iam.amazonaws.com","eventName":"AttachUserPolicy","errorCode":"AccessDenied","sourceIPAddress":"AWS Internal","userIdentity":{"userName":"eve"},"errorMessage":"User: arn:aws:iam::111111111111:user/eve is not authorized to perform: iam:AttachUserPolicy on resource: user eve because no"}"#;
 const NEAR_MISSES: [&str; 6] = [
     r#"{"eventSource":"iam.amazonaws.com","eventName":"GetPolicy","requestParameters":{"policyArn":"arn:aws:iam::aws:policy/AWSCompromisedKeyQuarantineV3"}}"#,
     r#"{"eventSource":"iam.amazonaws.com","eventName":"AttachUserPolicy","requestParameters":{"policyArn":"arn:aws:iam::123456789012:policy/AWSCompromisedKeyQuarantineV3"}}"#,
@@ -171,6 +176,7 @@ fn a_record() -> impl Strategy<Value = String> {
     let text = prop_oneof![
         2 => Just(MATCH),
         1 => Just(INLINE),
+        1 => Just(DENIED),
         3 => prop::sample::select(NEAR_MISSES.as_slice()),
         3 => prop::sample::select(CLEAN.as_slice()),
         1 => prop::sample::select(DUPLICATE_KEYS.as_slice()),
@@ -228,7 +234,7 @@ fn the_fast_path_finds_exactly_what_parsing_everything_finds() {
     run(4000, (stored(), chunk_bytes()), |(stored, chunk_bytes)| {
         let (expected, whole) = oracle(&stored);
         let (found, end) = fast(&stored, chunk_bytes);
-        let needles = rule::needles().unwrap();
+        let needles = rules().needles().unwrap();
         let mut text = Vec::new();
         let is_gzip = MultiGzDecoder::new(stored.as_slice()).read_to_end(&mut text).is_ok();
         let hit = needles.found_in(if is_gzip { &text } else { &stored });
@@ -277,7 +283,7 @@ fn of_a_broken_file_the_fast_path_finds_all_that_stands_before_the_break() {
 #[test]
 fn an_escape_in_any_position_of_a_needle_hides_nothing() {
     let mut tried = 0;
-    for (record, needle) in [MATCH, INLINE].into_iter().zip(NEEDLES) {
+    for (record, needle) in [MATCH, INLINE, DENIED].into_iter().zip(NEEDLES) {
         let start = record.find(needle).unwrap();
         for at in start..start + needle.len() {
             for upper in [false, true] {
@@ -288,13 +294,13 @@ fn an_escape_in_any_position_of_a_needle_hides_nothing() {
             }
         }
     }
-    assert_eq!(tried, 2 * (NEEDLES[0].len() + NEEDLES[1].len()));
+    assert_eq!(tried, 2 * NEEDLES.map(str::len).iter().sum::<usize>());
 }
 
 #[test]
 fn a_needle_across_a_block_border_is_found() {
     let (mut across, head) = (0, "{\"Records\":[{\"a\":\"");
-    for (record, needle) in [MATCH, INLINE].into_iter().zip(NEEDLES) {
+    for (record, needle) in [MATCH, INLINE, DENIED].into_iter().zip(NEEDLES) {
         let start = record.find(needle).unwrap();
         for after_border in 0..=needle.len() {
             // So many of the needle's bytes stand behind the first block's end.
@@ -310,5 +316,5 @@ fn a_needle_across_a_block_border_is_found() {
             }
         }
     }
-    assert_eq!(across as usize, NEEDLES[0].len() + NEEDLES[1].len() - 2);
+    assert_eq!(across as usize, NEEDLES.map(str::len).iter().sum::<usize>() - NEEDLES.len());
 }

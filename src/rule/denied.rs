@@ -1,0 +1,108 @@
+//! AWS was denied an attach to the user that it acted as. CloudTrail leaves the parameters of a denied call out, so
+//! that it was a quarantine policy is a guess: low confidence, and `DENIED_ATTEMPTS=off` silences it.
+
+use super::{EntityType, Finding, Outcome, Rule, Severity};
+use crate::{record::Record, untrusted::Untrusted};
+
+pub(super) static RULE: Rule = Rule {
+    id: "AWS.CloudTrail.IAMCompromisedKeyQuarantineDenied",
+    name: "AWS Compromised IAM Key Quarantine Denied",
+    description: "AWS, acting as an IAM user, was denied attaching a policy to that user. This is how a quarantine looks \
+                  that a boundary or an organisation's policy forbids: the key may be exposed, and nothing contains it.",
+    tags: &[
+        "AWS",
+        "Identity and Access Management",
+        "Initial Access:Valid Accounts",
+        "Credential Access:Unsecured Credentials",
+    ],
+    reports: &["TA0001:T1078.004", "TA0006:T1552.001"],
+    reference: "https://unit42.paloaltonetworks.com/malicious-operations-of-exposed-iam-keys-cryptojacking/",
+    needles: &["AttachUserPolicy"],
+    condition,
+    indicators: &[
+        ("eventSource", "is", "iam.amazonaws.com"),
+        ("eventName", "is", "AttachUserPolicy"),
+        ("errorCode", "is", "AccessDenied"),
+        ("requestParameters", "is", "null"),
+        ("sourceIPAddress", "starts with", "AWS Internal"),
+        ("errorMessage", "names after \"on resource: user\"", "userIdentity.userName"),
+    ],
+};
+
+fn condition(record: &Record) -> Option<Finding> {
+    let is_attach = EntityType::of_call(record, "Attach")? == EntityType::User;
+    let is_denied = record.error_code.as_ref()?.test(|code| code == "AccessDenied");
+    if !(is_attach && is_denied && record.is_aws_internal() && record.request_parameters.is_none()) {
+        return None;
+    }
+    let named = record.error_message.as_ref()?.part(|message| {
+        let (_, after) = message.split_once(" on resource: user ")?;
+        after.split_whitespace().next()
+    })?;
+    Some(named).filter(|named| record.user_identity.user_name.as_ref() == Some(named)).map(finding)
+}
+
+fn finding(name: Untrusted) -> Finding {
+    let (outcome, severity, entity) = (Outcome::Denied, Severity::Medium, EntityType::User);
+    Finding { outcome, severity, entity, policy: None, name: Some(name) }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::rule::{
+        Rules,
+        cases::{Expected, V2, call, is_no_match, managed, matches, with},
+    };
+
+    const DENIED: Expected = Expected {
+        rule: "Denied",
+        outcome: Outcome::Denied,
+        severity: Severity::Medium,
+        title: "Quarantine of IAM user alice perhaps denied",
+        dedup_key: "user:alice:denied",
+    };
+
+    fn denied() -> Value {
+        let message = "User: arn:aws:iam::123456789012:user/alice is not authorized to perform: iam:AttachUserPolicy \
+                       on resource: user alice because no identity-based policy allows it";
+        let record = with(call("AttachUserPolicy", json!(null)), "errorCode", json!("AccessDenied"));
+        with(record, "errorMessage", json!(message))
+    }
+
+    #[test]
+    fn positive_cases() {
+        matches("denied", &denied(), &DENIED);
+        matches("AWS Internal and a number", &with(denied(), "sourceIPAddress", json!("AWS Internal/3")), &DENIED);
+    }
+
+    #[test]
+    fn negative_cases() {
+        let other =
+            json!("User: x is not authorized to perform: iam:AttachUserPolicy on resource: user bob because no");
+        for (case, record) in [
+            ("a person was denied", with(denied(), "sourceIPAddress", json!("192.0.2.1"))),
+            ("another user is named", with(denied(), "errorMessage", other)),
+            ("no message", with(denied(), "errorMessage", json!(null))),
+            ("another error", with(denied(), "errorCode", json!("Throttling"))),
+            ("it succeeded", with(denied(), "errorCode", json!(null))),
+            ("a role", with(denied(), "eventName", json!("AttachRolePolicy"))),
+            ("another service", with(denied(), "eventSource", json!("sts.amazonaws.com"))),
+            ("another policy, not denied", managed("AttachUserPolicy", "arn:aws:iam::aws:policy/ReadOnlyAccess")),
+        ] {
+            is_no_match(case, &record);
+        }
+        // With parameters it is told what was attached: a failed quarantine, or something else.
+        let named = with(denied(), "requestParameters", json!({ "userName": "alice", "policyArn": V2 }));
+        assert_eq!(crate::rule::cases::judged(&named).unwrap().outcome, Outcome::Failed);
+    }
+
+    #[test]
+    fn it_can_be_switched_off() {
+        let record = || Record::parse(denied().to_string().as_bytes()).unwrap();
+        assert!(Rules::new(true).judge(record()).is_some() && Rules::new(false).judge(record()).is_none());
+        assert!(!Rules::new(false).needles().unwrap().found_in(b"AttachUserPolicy"));
+    }
+}
