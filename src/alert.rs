@@ -15,6 +15,7 @@ use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 use crate::{
     dedup::Claim,
     log_file::LogFile,
+    related::Related,
     rule::{EntityType, Match, Outcome, Policy, Severity},
     untrusted::{Untrusted, fingerprint},
 };
@@ -59,8 +60,8 @@ pub struct Alert {
     pub detection_latency_seconds: i64,
     pub reports: &'static [&'static str],
     pub reference: &'static str,
-    /// What else the actor did in the same log file; not looked for yet.
-    pub related: (),
+    /// What else the identity did in the same log file; `None` where that is not known.
+    pub related: Option<Related>,
     /// Whether the dedup table was away, so that the alert may be a copy.
     pub dedup_degraded: bool,
     /// Whether something was cut or left out for its size.
@@ -134,6 +135,7 @@ impl Alert {
         matched: &Match,
         claim: &Claim,
         log_file: Option<&LogFile>,
+        related: Option<Related>,
         dedup_degraded: bool,
         now: OffsetDateTime,
     ) -> Alert {
@@ -195,7 +197,7 @@ impl Alert {
             detection_latency_seconds: (now - event_time).whole_seconds().max(0),
             reports: rule.reports,
             reference: rule.reference,
-            related: (),
+            related,
             dedup_degraded,
             truncated: false,
             test,
@@ -215,6 +217,9 @@ impl Alert {
     /// Leaves out the next part that can be done without; `false` when nothing is left to leave out.
     pub fn trim(&mut self) -> bool {
         self.truncated = true;
+        if self.related.take().is_some() {
+            return true;
+        }
         let record = &mut self.alert_context.record;
         if let Some(trimmed) = without(record, "responseElements").or_else(|| without(record, "requestParameters")) {
             *record = trimmed;
@@ -267,7 +272,7 @@ fn without(record: &RawValue, field: &str) -> Option<Box<RawValue>> {
     serde_json::value::to_raw_value(&fields).ok()
 }
 
-fn rfc3339(time: OffsetDateTime) -> String {
+pub(crate) fn rfc3339(time: OffsetDateTime) -> String {
     // Fails for no time that CloudTrail can write: for years past 9999.
     time.replace_nanosecond(0).unwrap_or(time).format(&Rfc3339).unwrap_or_else(|_| time.unix_timestamp().to_string())
 }

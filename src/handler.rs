@@ -73,8 +73,9 @@ impl Handler {
                         continue;
                     }
                     Answer::Publish { claim, degraded } => {
-                        let log_file = turn.log_file.as_deref();
-                        let alert = Alert::new(&turn.matched, &claim, log_file, degraded, OffsetDateTime::now_utc());
+                        let (log_file, related) = (turn.log_file.as_deref(), self.reader.related(&turn).await);
+                        let alert =
+                            Alert::new(&turn.matched, &claim, log_file, related, degraded, OffsetDateTime::now_utc());
                         let settled = Settled::Published { alert_id: alert.alert_id.clone(), degraded };
                         pace.tick().await;
                         let published = self.topic.publish(message::render(alert, self.config.https_format)).await;
@@ -111,6 +112,8 @@ pub enum Failure {
     Scan { log_file: Arc<LogFile>, problem: ScanError },
     #[error("{log_file} is broken: {problem}; `aws cloudtrail validate-logs` tells whether somebody changed it")]
     Record { log_file: Arc<LogFile>, problem: RecordError },
+    #[error("{log_file} cannot be searched: {problem}")]
+    Needle { log_file: Arc<LogFile>, problem: NeedleError },
     #[error("the record that EventBridge delivered is broken: {0}")]
     LoneRecord(RecordError),
     #[error("the match {dedup_key} in {place} is not alerted: {problem}")]

@@ -5,7 +5,7 @@
 //! 2. [`scan`] streams each log file past the rules' needles and hands out candidates: [`record`]s that hold one.
 //! 3. [`rule`] judges a candidate by its parsed fields: a match, or nothing.
 //! 4. [`dedup`] decides whether a match is a new incident; the claim on it is kept in a table under [`aws`].
-//! 5. A claim makes an [`alert`], and the [`message`] that it becomes is published to SNS.
+//! 5. A claim makes an [`alert`], with [`related`] activity for context, and the [`message`] that it becomes is published.
 //!
 //! [`handler`] is that way as code, and [`metrics`] counts what came of it. [`config`] is read once, at init. What a log says is [`untrusted`]
 //! everywhere.
@@ -20,6 +20,7 @@ pub mod log_file;
 pub mod message;
 pub mod metrics;
 pub mod record;
+pub mod related;
 pub mod rule;
 pub mod scan;
 pub mod untrusted;

@@ -3,7 +3,7 @@
 //! Nearly every log file holds no candidate, so the [`FirstRead`] does no more than inflate and search. Only
 //! where it found a needle, the [`SecondRead`] goes from record to record and hands out those that hold one.
 //! Both take the file in chunks of any size, so memory does not grow with the file. Together they find exactly
-//! what parsing everything finds: `tests/laws.rs` holds them to it.
+//! what parsing everything finds: `tests/laws/` holds them to it.
 //!
 //! A file without a needle is checked at its ends only: it begins like a JSON document and its last byte
 //! closes it. What lies between is not parsed.

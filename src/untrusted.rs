@@ -14,7 +14,7 @@ use sha2::{Digest, Sha256};
 /// let name = quarantine_alert::untrusted::Untrusted::new("x");
 /// println!("{name}");
 /// ```
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Untrusted(String);
 
 /// A string of a log is carried exactly up to this many bytes; beyond, it is cut.
@@ -81,6 +81,19 @@ impl Untrusted {
 
     fn if_made_of(&self, length: std::ops::RangeInclusive<usize>, allowed: impl Fn(u8) -> bool) -> Option<&str> {
         (length.contains(&self.0.len()) && self.0.bytes().all(allowed)).then_some(self.0.as_str())
+    }
+
+    /// A copy, cut to at most so many bytes.
+    pub fn shortened(&self, most: usize) -> Untrusted {
+        let mut copy = self.clone();
+        copy.cut(most);
+        copy
+    }
+
+    /// The longest part of ASCII letters, digits and `_`, if it is that long.
+    pub fn longest_word(&self, least: usize) -> Option<String> {
+        let words = self.0.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+        words.filter(|word| (least..=128).contains(&word.len())).max_by_key(|word| word.len()).map(str::to_owned)
     }
 
     /// See [`fingerprint`].

@@ -1,19 +1,29 @@
 //! A log file, read once, and once more where it holds a needle → its candidates.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
-use tokio::{sync::mpsc::Sender, task::yield_now, time::Instant};
+use tokio::{
+    sync::mpsc::Sender,
+    task::yield_now,
+    time::{Instant, timeout},
+};
+use tracing::warn;
 
-use super::Failure;
+use super::{Failure, line::Turn};
 use crate::{
+    alert::rfc3339,
     aws::log_bucket::{BucketError, LogBucket, Object},
     log_file::{LogFile, Verdict},
     record::{Record, RecordError},
-    scan::{FirstRead, Needles, ScanError, SecondRead},
+    related::{Gathering, Identity, Related},
+    scan::{FirstRead, NeedleError, Needles, ScanError, SecondRead},
 };
 
 /// A log file of so many stored bytes, which nearly all are below, is kept in memory for the second read.
 const KEPT_BYTES: usize = 1024 * 1024;
+
+/// What related activity may take of a lease.
+const RELATED_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Reads log files; a clone reads for another task.
 #[derive(Clone)]
@@ -48,6 +58,18 @@ enum Reason {
     Bucket(BucketError),
     Scan(ScanError),
     Record(RecordError),
+    Needle(NeedleError),
+}
+
+impl Reason {
+    fn of(self, log_file: Arc<LogFile>) -> Failure {
+        match self {
+            Reason::Bucket(problem) => Failure::Bucket { log_file, problem },
+            Reason::Scan(problem) => Failure::Scan { log_file, problem },
+            Reason::Record(problem) => Failure::Record { log_file, problem },
+            Reason::Needle(problem) => Failure::Needle { log_file, problem },
+        }
+    }
 }
 
 impl Reader {
@@ -59,17 +81,50 @@ impl Reader {
     pub async fn read(&self, scan: usize, log_file: LogFile, out: &Sender<Found>) {
         let may_be_none = log_file.verdict() == Verdict::ScanIfLogFile;
         let named = log_file.clone();
-        let end = self.read_twice(scan, log_file, out).await.or_else(|reason| {
-            let log_file = Arc::new(named);
-            match reason {
-                Reason::Scan(problem) if may_be_none && problem.is_no_log_file() => Ok(End::Skipped(problem)),
-                Reason::Scan(problem) => Err(Failure::Scan { log_file, problem }),
-                Reason::Bucket(problem) => Err(Failure::Bucket { log_file, problem }),
-                Reason::Record(problem) => Err(Failure::Record { log_file, problem }),
-            }
+        let end = self.read_twice(scan, log_file, out).await.or_else(|reason| match reason {
+            Reason::Scan(problem) if may_be_none && problem.is_no_log_file() => Ok(End::Skipped(problem)),
+            reason => Err(reason.of(Arc::new(named))),
         });
         // Nobody listens any more once the invocation's time has run out.
         let _ = out.send(Found::End { scan, end }).await;
+    }
+
+    /// What else the identity of a match did in its log file. An alert is never held back by its context: `None`
+    /// where that cannot be told in time.
+    pub async fn related(&self, turn: &Turn) -> Option<Related> {
+        let log_file = turn.log_file.clone()?;
+        let identity = Identity::of(&turn.matched);
+        match timeout(RELATED_TIMEOUT, self.gather(&log_file, &identity)).await {
+            Ok(Ok(gathering)) => Some(gathering.finish(&identity, rfc3339)),
+            Ok(Err(reason)) => {
+                let failure = reason.of(log_file);
+                warn!("Related activity is not known: {failure}.");
+                None
+            }
+            Err(_) => {
+                warn!("Related activity is not known: {log_file} is not read in {} s.", RELATED_TIMEOUT.as_secs());
+                None
+            }
+        }
+    }
+
+    async fn gather(&self, log_file: &LogFile, identity: &Identity) -> Result<Gathering, Reason> {
+        let needles = identity.needles().map_err(Reason::Needle)?;
+        let mut object = self.bucket.open(log_file, None).await.map_err(Reason::Bucket)?;
+        let mut gathering = Gathering::default();
+        // To the file's end: where the last needle is, no first read has told.
+        let mut read = SecondRead::new(&needles, self.limit_mib, u64::MAX);
+        while let Some(chunk) = object.next().await.map_err(Reason::Bucket)? {
+            let mut chunk = chunk.as_ref();
+            while let Some(candidates) = read.next(&mut chunk).map_err(Reason::Scan)? {
+                for candidate in candidates {
+                    gathering.add(identity, &Record::parse(&candidate).map_err(Reason::Record)?);
+                }
+                yield_now().await;
+            }
+        }
+        read.finish().map_err(Reason::Scan)?;
+        Ok(gathering)
     }
 
     async fn read_twice(&self, scan: usize, mut log_file: LogFile, out: &Sender<Found>) -> Result<End, Reason> {

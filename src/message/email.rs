@@ -38,10 +38,17 @@ pub(super) fn text(alert: &Alert) -> String {
         },
     );
     line("Event ID", &shown(&source.event_id));
+    line("Related", &related(alert));
     line("Alert ID", &alert.alert_id);
     line("Rule", alert.id);
     line("MITRE", &alert.reports.join(", "));
     line("Reference", alert.reference);
+    for call in alert.related.iter().flat_map(|related| &related.events) {
+        let kind = &call.kind;
+        let error = kind.error_code.as_ref().map_or(String::new(), |code| format!(", {}", code.visible(64)));
+        let (source, name) = (kind.event_source.visible(64), kind.event_name.visible(64));
+        let _ = writeln!(text, "   {} × {source} {name} ({}{error})", call.count, kind.aws_region.visible(32));
+    }
     for (is_so, note) in [
         (alert.test, "This is a TEST: no account has the id 000000000000."),
         (alert.dedup_degraded, "The dedup table could not be used: this alert may be a copy."),
@@ -56,6 +63,20 @@ pub(super) fn text(alert: &Alert) -> String {
 
 fn row(text: &mut String, label: &str, value: &str) {
     let _ = writeln!(text, "{:<13}{value}", format!("{label}:"));
+}
+
+/// How much else there is; the calls themselves stand at the end.
+fn related(alert: &Alert) -> String {
+    match &alert.related {
+        None => "not known; search CloudTrail as in step 4".into(),
+        Some(related) if related.event_count == 0 => "no other call of this identity in the same log file".into(),
+        Some(related) => format!(
+            "{} other calls of this identity in the same log file, {} of them failed, from {}",
+            related.event_count,
+            related.error_count,
+            related.source_ip_addresses.iter().map(|address| address.visible(45)).collect::<Vec<_>>().join(", "),
+        ),
+    }
 }
 
 /// The label of who did it.

@@ -7,23 +7,33 @@ use time::OffsetDateTime;
 
 use super::*;
 use crate::{
+    alert::rfc3339,
     dedup::{Decision, Document, Question},
     log_file::LogFile,
     record::Record,
+    related::{Gathering, Identity},
     rule::Rules,
 };
 
-/// A record of `events/log-files/`.
-fn sample(name: &str, number: usize) -> Value {
+/// The records of a file of `events/log-files/`.
+fn samples(name: &str) -> Vec<Value> {
     let path = format!("{}/events/log-files/{name}.json", env!("CARGO_MANIFEST_DIR"));
-    let log_file: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
-    log_file["Records"][number].clone()
+    let mut log_file: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+    serde_json::from_value(log_file["Records"].take()).unwrap()
+}
+
+fn sample(name: &str, number: usize) -> Value {
+    samples(name).swap_remove(number)
+}
+
+fn record(value: &Value) -> Record {
+    Record::parse(value.to_string().as_bytes()).unwrap()
 }
 
 /// The alert of a record, seen three minutes after the sample's event time.
 fn alert(record: &Value) -> Alert {
     let now = OffsetDateTime::from_unix_timestamp(1_795_489_511).unwrap();
-    let matched = Rules::new(true).judge(Record::parse(record.to_string().as_bytes()).unwrap()).expect("no match");
+    let matched = Rules::new(true).judge(self::record(record)).expect("no match");
     let dedup_key = matched.dedup_key();
     let event_time = matched.record.event_time.unwrap_or(now).unix_timestamp();
     let period = Duration::from_secs(3600);
@@ -32,7 +42,10 @@ fn alert(record: &Value) -> Alert {
     let key = "AWSLogs/123456789012/CloudTrail/us-east-1/2026/11/24/\
                123456789012_CloudTrail_us-east-1_20261124T0305Z_quarantined.json.gz";
     let log_file = LogFile::from_plain("example-trail-logs".into(), key.into(), None, None);
-    Alert::new(&matched, &claim, Some(&log_file), false, now)
+    let (identity, mut gathering) = (Identity::of(&matched), Gathering::default());
+    samples("quarantined").iter().for_each(|value| gathering.add(&identity, &self::record(value)));
+    let related = gathering.finish(&identity, rfc3339);
+    Alert::new(&matched, &claim, Some(&log_file), Some(related), false, now)
 }
 
 fn rendered(record: &Value) -> Message {
@@ -207,6 +220,7 @@ fn parts_are_left_out_in_the_order_of_the_contract() {
     let mut record = sample("quarantined", 1);
     record["responseElements"] = json!({ "a": 1 });
     let mut alert = alert(&record);
+    assert!(alert.trim() && alert.related.is_none());
     let shown = |alert: &Alert| serde_json::to_value(alert).unwrap()["alertContext"]["record"].clone();
     assert!(
         alert.trim() && shown(&alert)["responseElements"].is_null() && !shown(&alert)["requestParameters"].is_null()

@@ -182,6 +182,48 @@ async fn one_slow_log_file_holds_back_no_alert_of_another() {
     assert!(published[0].at - clean.at < Duration::from_millis(900), "it waited for the slow one");
 }
 
+/// The read for related activity comes to this; gives the alert's `related` and what was warned of.
+async fn related_fails(fault: Fault) -> String {
+    let account = Account::new().await;
+    put_log_files(&account, &["quarantined"]).await;
+    let wire = Wire::new(&account.endpoint, move |seen| {
+        if seen.operation == "GetObject" && seen.number > 1 { fault } else { Fault::None }
+    });
+    let mut function = Function::start_on(&account, &wire);
+    assert!(failed_items(&function.invoke(&event("sqs-s3-object-created", &account)).unwrap()).is_empty());
+    let [alert] = account.alerts(1).await.try_into().unwrap();
+    assert_eq!(alert["related"], Value::Null);
+    let late = wire.seen("Publish")[0].at - wire.seen("PutItem")[0].at;
+    assert!(late < Duration::from_millis(2500), "held back for {late:?}");
+    let log = function.log();
+    log.iter().find(|line| line.level() == "WARN").expect("no warning").message().to_owned()
+}
+
+#[tokio::test]
+async fn an_alert_is_not_held_back_by_a_slow_read_for_its_context() {
+    assert!(related_fails(Fault::Hang).await.contains("is not read in 2 s"));
+}
+
+#[tokio::test]
+async fn an_alert_is_not_held_back_by_a_failing_read_for_its_context() {
+    let body = "<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>";
+    assert!(related_fails(Fault::Answer(403, body)).await.contains("access denied"));
+}
+
+#[tokio::test]
+async fn a_clean_log_file_and_a_suppressed_match_cost_no_further_read() {
+    let account = Account::new().await;
+    put_log_files(&account, &["quarantined", "clean"]).await;
+    let wire = Wire::new(&account.endpoint, |_| Fault::None);
+    let mut function = Function::start_on(&account, &wire);
+    function.invoke(&delivery(&account, &[&key("clean")])).unwrap();
+    assert_eq!(wire.seen("GetObject").len(), 1);
+    function.invoke(&delivery(&account, &[&key("quarantined")])).unwrap();
+    assert_eq!(wire.seen("GetObject").len(), 3, "one for the scan, one for the context");
+    function.invoke(&delivery(&account, &[&key("quarantined")])).unwrap();
+    assert_eq!(wire.seen("GetObject").len(), 4);
+}
+
 #[tokio::test]
 async fn what_is_published_keeps_to_the_rules_of_sns() {
     let account = Account::new().await;

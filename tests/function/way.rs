@@ -29,6 +29,9 @@ async fn a_delivered_quarantine_is_alerted_once() {
     assert_eq!(alert["alertContext"]["record"], log_file("quarantined")["Records"][1]);
     assert_eq!(alert["source"]["bucket"], account.bucket);
     assert_eq!(alert["source"]["key"], key("quarantined"));
+    assert_eq!(alert["related"]["where"], "in the same log file");
+    assert_eq!((&alert["related"]["eventCount"], &alert["related"]["errorCount"]), (&json!(4), &json!(1)));
+    assert_eq!(alert["related"]["events"][0]["eventName"], "CreateUser");
 
     assert!(failed_items(&function.invoke(&delivery).unwrap()).is_empty());
     account.alerts(0).await;
@@ -152,7 +155,8 @@ async fn a_large_log_file_is_read_again_from_the_bucket() {
     assert!(failed_items(&function.invoke(&delivery(&account, &[&key("large")])).unwrap()).is_empty());
     account.alerts(1).await;
     let reads = wire.seen("GetObject");
-    assert_eq!(reads.len(), 2);
+    // The third is for related activity.
+    assert_eq!(reads.len(), 3);
     assert!(reads[0].request.header("if-match").is_none() && reads[1].request.header("if-match").is_some());
 }
 
