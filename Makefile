@@ -36,6 +36,7 @@ clippy:
 
 gates: local sam
 	.tools/local/bin/cfn-lint -a cfn_lint_serverless.rules -t template.yaml
+	AWS_DEFAULT_REGION=us-east-1 .tools/sam/bin/sam validate
 	AWS_DEFAULT_REGION=us-east-1 .tools/sam/bin/sam validate --lint
 
 # One environment for each purpose, since their pins exclude each other. The stamp carries the list's hash, so a

@@ -208,10 +208,20 @@ impl Alert {
         alert
     }
 
+    /// The title with the entity's name as the format shows it.
+    pub fn title_with(&self, name: &str) -> String {
+        title(self.test, self.outcome, self.entity.kind, name, &self.account_id)
+    }
+
+    /// Who made the call: a label, and whether it was AWS.
+    pub fn called_by(&self) -> (&'static str, &'static str) {
+        let label = if self.outcome == Outcome::Removed { "Removed by" } else { "Attached by" };
+        (label, if self.actor.aws_internal { "AWS" } else { "not by AWS: a person or a test" })
+    }
+
     /// The title for where only so many characters of ASCII fit.
     pub fn ascii_title(&self, most: usize) -> String {
-        let title = |name: &str| title(self.test, self.outcome, self.entity.kind, name, &self.account_id);
-        title(&self.entity.name.ascii(most.saturating_sub(title("").len())))
+        self.title_with(&self.entity.name.ascii(most.saturating_sub(self.title_with("").len())))
     }
 
     /// Leaves out the next part that can be done without; `false` when nothing is left to leave out.

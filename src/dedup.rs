@@ -172,7 +172,11 @@ impl Memory {
         self.0.get(dedup_key).cloned().unwrap_or_else(|| Document::unknown(dedup_key))
     }
 
+    /// What is known already stays where it is newer: a table that can be read but not written knows less.
     pub fn store(&mut self, document: Document) {
+        if self.0.get(&document.dedup_key).is_some_and(|known| known.version > document.version) {
+            return;
+        }
         if self.0.len() >= MOST_DOCUMENTS && !self.0.contains_key(&document.dedup_key) {
             self.0.clear();
         }

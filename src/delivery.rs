@@ -65,21 +65,26 @@ const MOST_ENVELOPES: u32 = 4;
 /// CloudTrail's whole message when a topic is set on a trail; no JSON.
 const VALIDATION_MESSAGE: &str = "CloudTrail validation message.";
 
-/// Decodes the payload of an invocation.
-///
-/// # Errors
-/// Where the trigger is no queue and the payload cannot be decoded; a bad message of a queue fails alone.
-pub fn decode(payload: &str) -> Result<Delivery, DeliveryError> {
-    if !matches!(shape(payload)?, Shape::Queue) {
-        let contents = Ok(contents(payload, 0)?);
-        return Ok(Delivery { items: vec![Item { id: String::new(), contents }], from_queue: false });
+/// Decodes the payload of an invocation. What cannot be decoded is an item that fails; of a queue's messages, each
+/// fails alone.
+pub fn decode(payload: &str) -> Delivery {
+    let whole = |contents| Delivery { items: vec![Item { id: String::new(), contents }], from_queue: false };
+    if !matches!(shape(payload), Ok(Shape::Queue)) {
+        return whole(contents(payload, 0));
     }
-    let messages = parse::<SqsEvent>(payload, "an SQS event")?.records;
-    let items = messages.into_iter().map(|message| {
+    match messages(payload) {
+        Ok(items) => Delivery { items, from_queue: true },
+        Err(error) => whole(Err(error)),
+    }
+}
+
+fn messages(payload: &str) -> Result<Vec<Item>, DeliveryError> {
+    let messages = parse::<SqsEvent>(payload, "an SQS event")?.records.into_iter();
+    let items = messages.map(|message| {
         let id = message.message_id.ok_or(DeliveryError::Incomplete { shape: "an SQS event", field: "messageId" })?;
         Ok(Item { id, contents: contents(&message.body.unwrap_or_default(), 1) })
     });
-    Ok(Delivery { items: items.collect::<Result<_, _>>()?, from_queue: true })
+    items.collect()
 }
 
 fn contents(payload: &str, envelopes: u32) -> Result<Vec<Content>, DeliveryError> {

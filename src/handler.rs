@@ -9,7 +9,10 @@ use std::{sync::Arc, time::Duration};
 
 use aws_lambda_events::sqs::SqsBatchResponse;
 use time::OffsetDateTime;
-use tokio::time::{Instant, Interval, MissedTickBehavior, interval, timeout_at};
+use tokio::{
+    sync::Mutex,
+    time::{Instant, Interval, MissedTickBehavior, interval, timeout_at},
+};
 
 use crate::{
     alert::Alert,
@@ -39,6 +42,7 @@ pub struct Handler {
     reader: Reader,
     ledger: Ledger,
     topic: AlertTopic,
+    pace: Mutex<Interval>,
 }
 
 /// What a queue takes: the items to deliver again. Every other trigger gets nothing.
@@ -51,7 +55,7 @@ impl Handler {
         let rules = Rules::new(config.denied_attempts);
         let reader = Reader::new(bucket, rules.needles()?, config.max_inflated_mib);
         let ledger = Ledger::new(table, config.dedup_period);
-        Ok(Handler { config, rules, reader, ledger, topic })
+        Ok(Handler { config, rules, reader, ledger, topic, pace: Mutex::new(pace()) })
     }
 
     /// Handles one invocation. What is not done at the deadline is handed back.
@@ -59,10 +63,9 @@ impl Handler {
     /// # Errors
     /// Where the trigger is no queue: the first failure; further ones are logged.
     pub async fn handle(&self, payload: &str, deadline: Instant) -> Result<Response, Failure> {
-        let delivery = delivery::decode(payload)?;
+        let delivery = delivery::decode(payload);
         let mut line = Line::scan(&self.reader, delivery);
         let mut claims = self.ledger.open(deadline);
-        let mut pace = pace();
         let work = async {
             while let Some(turn) = line.next(|record| self.rules.judge(record)).await {
                 let settled = match claims.claim(&turn).await {
@@ -77,7 +80,7 @@ impl Handler {
                         let alert =
                             Alert::new(&turn.matched, &claim, log_file, related, degraded, OffsetDateTime::now_utc());
                         let settled = Settled::Published { alert_id: alert.alert_id.clone(), degraded };
-                        pace.tick().await;
+                        self.pace.lock().await.tick().await;
                         let published = self.topic.publish(message::render(alert, self.config.https_format)).await;
                         if published.is_ok() {
                             claims.complete(&claim).await;
@@ -94,7 +97,7 @@ impl Handler {
 }
 
 /// SNS suspends, and later deletes, an e-mail subscription that gets more than ten messages a second; at most
-/// five invocations run at once. <https://docs.aws.amazon.com/general/latest/gr/sns.html>
+/// five functions run at once. <https://docs.aws.amazon.com/general/latest/gr/sns.html>
 fn pace() -> Interval {
     let mut pace = interval(Duration::from_millis(500));
     pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -122,7 +125,7 @@ pub enum Failure {
     Lost(Arc<LogFile>),
     #[error("{0} is not scanned: the time ran out; it is delivered again")]
     NotScanned(Arc<LogFile>),
-    #[error("the time ran out while an alert was published; the delivery comes again")]
+    #[error("the time ran out while a match was handled; the delivery comes again")]
     Deadline,
 }
 

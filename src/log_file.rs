@@ -63,6 +63,11 @@ impl LogFile {
         }
     }
 
+    /// Bucket and key for people: S3 allows 63 and 1,024 bytes, but a delivery may hold anything.
+    pub fn visible(&self) -> (String, String) {
+        (visible(&self.bucket, 63), visible(&self.key, 1024))
+    }
+
     /// The segment after `AWSLogs/[o-id/]account/` and before the rest of the key.
     fn kind(&self) -> Option<&str> {
         let segments: Vec<&str> = self.key.split('/').collect();
@@ -82,8 +87,8 @@ fn is_account_id(segment: &str) -> bool {
 
 impl fmt::Display for LogFile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // S3 allows 63 and 1,024 bytes; a delivery may hold anything.
-        write!(f, "s3://{}/{}", visible(&self.bucket, 63), visible(&self.key, 1024))
+        let (bucket, key) = self.visible();
+        write!(f, "s3://{bucket}/{key}")
     }
 }
 

@@ -15,6 +15,8 @@ pub struct Counts {
     pub files_scanned: u64,
     pub files_skipped: u64,
     pub files_failed: u64,
+    /// Of the failed ones, those that changed while they were read.
+    pub files_changed: u64,
     pub matches_published: u64,
     pub matches_suppressed: u64,
     pub matches_failed: u64,
@@ -33,6 +35,7 @@ impl Counts {
             ("FilesScanned", self.files_scanned),
             ("FilesSkipped", self.files_skipped),
             ("FilesFailed", self.files_failed),
+            ("FilesChanged", self.files_changed),
             ("Matches", self.matches_published + self.matches_suppressed + self.matches_failed),
             ("MatchesPublished", self.matches_published),
             ("MatchesSuppressed", self.matches_suppressed),

@@ -153,8 +153,8 @@ impl<'n> SecondRead<'n> {
     /// To be called after the last chunk.
     ///
     /// # Errors
-    /// The file ended before the last needle, or holds no list of records.
+    /// The file ended before the last needle, holds no list of records, or holds a record that is too large.
     pub fn finish(&self) -> Result<(), ScanError> {
-        if self.is_done() { Ok(()) } else { self.walk.finish() }
+        self.walk.finish(self.last_needle)
     }
 }

@@ -1,7 +1,8 @@
 //! What to do, in this order, with the commands filled in.
 //!
 //! People paste these commands at three in the morning. So a command holds nothing of a log but what matches
-//! AWS's own grammar, in single quotes; for everything else a placeholder in capitals stands there.
+//! AWS's own grammar, in single quotes and behind a `=`, since a name may begin with `-`; for everything else a
+//! placeholder in capitals stands there.
 
 use std::fmt::Write;
 
@@ -76,21 +77,21 @@ fn deactivate(matched: &Match, now: OffsetDateTime) -> Step {
         EntityType::User => (
             "Deactivate ALL active access keys of the user, from another identity: a quarantined user cannot.",
             vec![
-                format!("aws iam list-access-keys --user-name {name}"),
+                format!("aws iam list-access-keys --user-name={name}"),
                 format!(
-                    "aws iam update-access-key --user-name {name} --access-key-id {} --status Inactive",
+                    "aws iam update-access-key --user-name={name} --access-key-id={} --status Inactive",
                     own_key(matched)
                 ),
             ],
         ),
         EntityType::Group => (
             "Deactivate ALL active access keys of every user in the group, from an identity outside it.",
-            vec![format!("aws iam get-group --group-name {name}")],
+            vec![format!("aws iam get-group --group-name={name}")],
         ),
         EntityType::Role => (
             "Revoke all sessions of the role that were issued until now; new ones can still be assumed.",
             vec![format!(
-                "aws iam put-role-policy --role-name {name} --policy-name AWSRevokeOlderSessions --policy-document \
+                "aws iam put-role-policy --role-name={name} --policy-name AWSRevokeOlderSessions --policy-document \
                  '{{\"Version\":\"2012-10-17\",\"Statement\":[{{\"Effect\":\"Deny\",\"Action\":\"*\",\"Resource\":\"*\",\
                  \"Condition\":{{\"DateLessThan\":{{\"aws:TokenIssueTime\":\"{}\"}}}}}}]}}'",
                 rfc3339(now)
@@ -104,7 +105,7 @@ fn search(matched: &Match, event_time: OffsetDateTime) -> Step {
     let region = quoted(matched.record.aws_region.as_ref().and_then(Untrusted::identifier), "REGION");
     let text = "Search CloudTrail for the key from 24 hours before, in all regions; follow every AssumeRole.";
     let command = format!(
-        "aws cloudtrail lookup-events --region {region} --start-time '{}' --lookup-attributes AttributeKey=AccessKeyId,AttributeValue={}",
+        "aws cloudtrail lookup-events --region={region} --start-time='{}' --lookup-attributes AttributeKey=AccessKeyId,AttributeValue={}",
         rfc3339(event_time - Duration::HOUR * 24),
         own_key(matched),
     );
@@ -122,16 +123,16 @@ fn policy_command(matched: &Match, verb: &str, partition: &Untrusted) -> Option<
     let kind = matched.entity.kind;
     let name = quoted(matched.entity.name.iam_name(), "ENTITY_NAME");
     let policy = match &matched.policy {
-        Some(Policy { arn: Some(arn), .. }) => format!("--policy-arn {}", quoted(arn.arn(), "POLICY_ARN")),
+        Some(Policy { arn: Some(arn), .. }) => format!("--policy-arn={}", quoted(arn.arn(), "POLICY_ARN")),
         Some(_) if verb == "attach" => return None,
-        Some(policy) => format!("--policy-name {}", quoted(policy.name.iam_name(), "POLICY_NAME")),
+        Some(policy) => format!("--policy-name={}", quoted(policy.name.iam_name(), "POLICY_NAME")),
         // A denied call does not tell which; this one has been there since 2024.
         None => {
             let partition = partition.identifier().unwrap_or("aws");
-            format!("--policy-arn 'arn:{partition}:iam::aws:policy/AWSCompromisedKeyQuarantineV3'")
+            format!("--policy-arn='arn:{partition}:iam::aws:policy/AWSCompromisedKeyQuarantineV3'")
         }
     };
-    Some(format!("aws iam {verb}-{kind}-policy --{kind}-name {name} {policy}"))
+    Some(format!("aws iam {verb}-{kind}-policy --{kind}-name={name} {policy}"))
 }
 
 fn quoted(value: Option<&str>, placeholder: &str) -> String {

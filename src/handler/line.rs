@@ -42,8 +42,12 @@ pub(super) struct Line {
     /// Records that were delivered by themselves.
     lone: VecDeque<(usize, Record)>,
     found: mpsc::Receiver<Found>,
+    /// What AWS did and what is critical, and the rest.
+    urgent: VecDeque<Turn>,
     ready: VecDeque<Turn>,
     waiting: Vec<(Instant, Turn)>,
+    /// Of all matches in line.
+    bytes: usize,
     /// Ends the scans when the line goes.
     _tasks: JoinSet<()>,
 }
@@ -103,8 +107,8 @@ impl Line {
                 scans.push(Scan { item: number, log_file, matches: 0, ended: false });
             }
         }
-        let (ready, waiting) = (VecDeque::new(), Vec::new());
-        Line { outcome, scans, lone, found, ready, waiting, _tasks: tasks }
+        let (urgent, ready, waiting) = (VecDeque::new(), VecDeque::new(), Vec::new());
+        Line { outcome, scans, lone, found, urgent, ready, waiting, bytes: 0, _tasks: tasks }
     }
 
     /// The next match; `None` when all is scanned and settled. Where several are in line, what AWS did and what
@@ -119,8 +123,7 @@ impl Line {
             {
                 self.arrived(found, &judge);
             }
-            let urgent = self.ready.iter().position(|turn| turn.matched.is_urgent()).unwrap_or(0);
-            if let Some(turn) = self.ready.remove(urgent) {
+            if let Some(turn) = self.urgent.pop_front().or_else(|| self.ready.pop_front()) {
                 return Some(turn);
             }
             let again = self.waiting.iter().map(|(at, _)| *at).min();
@@ -140,6 +143,7 @@ impl Line {
 
     /// The match is acknowledged, or its item fails.
     pub fn settle(&mut self, turn: Turn, settled: Result<Settled, Problem>) {
+        self.bytes -= turn.bytes();
         self.outcome.settle(turn, settled);
     }
 
@@ -150,7 +154,8 @@ impl Line {
             let failure = if in_time { Failure::Lost(log_file) } else { Failure::NotScanned(log_file) };
             self.outcome.ended(scan.item, &scan.log_file, scan.matches, Err(failure));
         }
-        for turn in self.ready.into_iter().chain(self.waiting.into_iter().map(|(_, turn)| turn)) {
+        let ready = self.urgent.into_iter().chain(self.ready);
+        for turn in ready.chain(self.waiting.into_iter().map(|(_, turn)| turn)) {
             self.outcome.settle(turn, Err(Problem::NoTime));
         }
         self.outcome.answer()
@@ -176,22 +181,32 @@ impl Line {
         self.outcome.open(item);
         let event_time = matched.record.event_time.unwrap_or_else(OffsetDateTime::now_utc);
         let (dedup_key, token) = (matched.dedup_key(), Uuid::new_v4().to_string());
-        self.ready.push_back(Turn { item, matched, event_time, dedup_key, token, log_file });
+        let turn = Turn { item, matched, event_time, dedup_key, token, log_file };
+        self.bytes += turn.bytes();
+        self.push(turn);
     }
 
     fn end_waits(&mut self) {
         let now = Instant::now();
-        let over = self.waiting.extract_if(.., |(at, _)| *at <= now).map(|(_, turn)| turn);
-        self.ready.extend(over);
+        let over: Vec<Turn> = self.waiting.extract_if(.., |(at, _)| *at <= now).map(|(_, turn)| turn).collect();
+        over.into_iter().for_each(|turn| self.push(turn));
+    }
+
+    fn push(&mut self, turn: Turn) {
+        if turn.matched.is_urgent() { self.urgent.push_back(turn) } else { self.ready.push_back(turn) }
     }
 
     fn has_room(&self) -> bool {
-        let turns = self.ready.iter().chain(self.waiting.iter().map(|(_, turn)| turn));
-        turns.map(|turn| turn.matched.record.raw.get().len()).sum::<usize>() < MOST_LINE_BYTES
+        self.bytes < MOST_LINE_BYTES
     }
 }
 
 impl Turn {
+    /// What it takes in memory: the record, as text and in fields.
+    fn bytes(&self) -> usize {
+        2 * self.matched.record.raw.get().len() + 1024
+    }
+
     /// Where its record stood, for a log line.
     pub fn place(&self) -> String {
         self.log_file.as_ref().map_or_else(|| "a record that EventBridge delivered".into(), |file| file.to_string())

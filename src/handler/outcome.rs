@@ -11,7 +11,7 @@ use super::{
     line::Turn,
     read::{End, Scanned},
 };
-use crate::{log_file::LogFile, metrics::Counts};
+use crate::{aws::log_bucket::BucketError, log_file::LogFile, metrics::Counts};
 
 /// How a match was acknowledged.
 pub(super) enum Settled {
@@ -56,12 +56,13 @@ impl Outcome {
 
     pub fn skipped(&mut self, log_file: &LogFile, reason: &str) {
         self.counts.files_skipped += 1;
-        info!(bucket = log_file.bucket, key = log_file.key, reason, "Skipped object.");
+        let (bucket, key) = log_file.visible();
+        info!(bucket, key, reason, "Skipped object.");
     }
 
     /// A log file is at its end; `matches` were found in it.
     pub fn ended(&mut self, item: usize, log_file: &LogFile, matches: u64, end: Result<End, Failure>) {
-        let LogFile { bucket, key, .. } = log_file;
+        let (bucket, key) = log_file.visible();
         match end {
             Ok(End::Scanned(Scanned { bytes, inflated_bytes, milliseconds })) => {
                 self.counts.files_scanned += 1;
@@ -70,6 +71,8 @@ impl Outcome {
             Ok(End::Skipped(problem)) => self.skipped(log_file, &problem.to_string()),
             Err(failure) => {
                 self.counts.files_failed += 1;
+                self.counts.files_changed +=
+                    u64::from(matches!(failure, Failure::Bucket { problem: BucketError::Changed, .. }));
                 self.fail(item, failure);
             }
         }

@@ -79,12 +79,8 @@ impl Reader {
 
     /// Scans a log file; `scan` is the number that stands in all that is sent to `out`.
     pub async fn read(&self, scan: usize, log_file: LogFile, out: &Sender<Found>) {
-        let may_be_none = log_file.verdict() == Verdict::ScanIfLogFile;
         let named = log_file.clone();
-        let end = self.read_twice(scan, log_file, out).await.or_else(|reason| match reason {
-            Reason::Scan(problem) if may_be_none && problem.is_no_log_file() => Ok(End::Skipped(problem)),
-            reason => Err(reason.of(Arc::new(named))),
-        });
+        let end = self.read_twice(scan, log_file, out).await.map_err(|reason| reason.of(Arc::new(named)));
         // Nobody listens any more once the invocation's time has run out.
         let _ = out.send(Found::End { scan, end }).await;
     }
@@ -132,6 +128,7 @@ impl Reader {
         let mut object = self.bucket.open(&log_file, None).await.map_err(Reason::Bucket)?;
         // Should the object change now, the second read is of the same version, or fails.
         log_file.version = log_file.version.or(object.version.take());
+        let may_be_none = log_file.verdict() == Verdict::ScanIfLogFile;
         let (mut bytes, mut kept, mut interrupted) = (0, Some(Vec::new()), None);
         let mut first = FirstRead::new(&self.needles, self.limit_mib);
         let read = loop {
@@ -166,8 +163,18 @@ impl Reader {
             };
             reason = reason.or(read.err());
         }
-        let milliseconds = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-        reason.map_or(Ok(End::Scanned(Scanned { bytes, inflated_bytes: done.inflated_bytes, milliseconds })), Err)
+        let is_none = |problem: &ScanError| {
+            let is_no_json = matches!(problem, ScanError::TruncatedJson) && done.last_needle.is_none();
+            may_be_none && (problem.is_no_log_file() || is_no_json)
+        };
+        match reason {
+            None => {
+                let milliseconds = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+                Ok(End::Scanned(Scanned { bytes, inflated_bytes: done.inflated_bytes, milliseconds }))
+            }
+            Some(Reason::Scan(problem)) if is_none(&problem) => Ok(End::Skipped(problem)),
+            Some(reason) => Err(reason),
+        }
     }
 
     async fn second_read(

@@ -33,9 +33,10 @@ struct Metadata<'a> {
 
 pub(super) fn card(alert: &Alert) -> String {
     let shown = |text: &Option<Untrusted>| text.as_ref().map_or("unknown".into(), code);
-    let attached_by = if alert.actor.aws_internal { "AWS" } else { "not by AWS: a person or a test" };
+    let (called_by, caller) = alert.called_by();
+    let title = alert.title_with(&code(&alert.entity.name));
     let description = format!(
-        "{} {} in account {}, {}\n*Event time:* {}\n*Actor:* {} from {}\n*Attached by:* {attached_by}\n<{}|Open in the console>",
+        "{} {} in account {}, {}\n*Event time:* {}\n*Actor:* {} from {}\n*{called_by}:* {caller}\n<{}|Open in the console>",
         alert.entity.kind,
         code(&alert.entity.name),
         alert.account_id,
@@ -50,11 +51,11 @@ pub(super) fn card(alert: &Alert) -> String {
         source: "custom",
         content: Content {
             text_type: "client-markdown",
-            title: format!("{}: {}", alert.severity, alert.ascii_title(200)),
+            title: format!("{}: {title}", alert.severity),
             description,
             next_steps: alert.steps.iter().map(|step| step.text.as_str()).collect(),
         },
-        metadata: Metadata { thread_id: &alert.alert_id, summary: alert.ascii_title(200) },
+        metadata: Metadata { thread_id: &alert.alert_id, summary: title },
     })
 }
 

@@ -10,7 +10,7 @@ const MOST_CHARS: usize = 200;
 pub(super) fn text(alert: &Alert) -> String {
     let shown = |text: &Option<Untrusted>| text.as_ref().map_or("unknown".into(), |text| text.visible(MOST_CHARS));
     let (actor, source) = (&alert.actor, &alert.source);
-    let called_by = if actor.aws_internal { "AWS" } else { "not by AWS: a person or a test" };
+    let (called_by, caller) = alert.called_by();
     let policy = alert.policy.as_ref().map_or("policy unknown".into(), |policy| policy.name.visible(128));
     let mut text = String::new();
     let mut line = |label: &str, value: &str| row(&mut text, label, value);
@@ -22,7 +22,7 @@ pub(super) fn text(alert: &Alert) -> String {
     line("Actor", &format!("{} {}", shown(&actor.kind), shown(&actor.arn)));
     line("Access key", &shown(&actor.access_key_id));
     line("From", &format!("{}, {}", shown(&actor.source_ip_address), shown(&actor.user_agent)));
-    line(call(alert.outcome), called_by);
+    line(called_by, caller);
     line("Contained", &contained(alert));
     line("Console", &alert.link);
 
@@ -38,11 +38,11 @@ pub(super) fn text(alert: &Alert) -> String {
         },
     );
     line("Event ID", &shown(&source.event_id));
-    line("Related", &related(alert));
     line("Alert ID", &alert.alert_id);
     line("Rule", alert.id);
     line("MITRE", &alert.reports.join(", "));
     line("Reference", alert.reference);
+    line("Related", &related(alert));
     for call in alert.related.iter().flat_map(|related| &related.events) {
         let kind = &call.kind;
         let error = kind.error_code.as_ref().map_or(String::new(), |code| format!(", {}", code.visible(64)));
@@ -76,14 +76,6 @@ fn related(alert: &Alert) -> String {
             related.error_count,
             related.source_ip_addresses.iter().map(|address| address.visible(45)).collect::<Vec<_>>().join(", "),
         ),
-    }
-}
-
-/// The label of who did it.
-fn call(outcome: Outcome) -> &'static str {
-    match outcome {
-        Outcome::Quarantined | Outcome::Failed | Outcome::Denied => "Attached by",
-        Outcome::Removed => "Removed by",
     }
 }
 

@@ -136,6 +136,22 @@ fn a_shell_command_as_a_name_is_not_pasted() {
 }
 
 #[test]
+fn markdown_in_a_name_is_not_rendered_in_the_card() {
+    let mut record = sample("quarantined", 1);
+    record["requestParameters"]["userName"] = json!("<!channel> *x* `y` <https://evil.example|AWS>");
+    record["awsRegion"] = json!("<@U1>");
+    let card: Value = serde_json::from_str(bodies(&rendered(&record))["https"].as_str().unwrap()).unwrap();
+    let shown = "`?!channel? *x* 'y' ?https://evil.example|AWS?`";
+    for text in [&card["content"]["title"], &card["content"]["description"], &card["metadata"]["summary"]] {
+        let text = text.as_str().unwrap();
+        assert!(
+            text.contains(shown) && !text.replace(&alert(&record).link, "").contains("<!") && !text.contains("<@"),
+            "{text}"
+        );
+    }
+}
+
+#[test]
 fn a_line_break_in_a_name_does_not_break_the_subject_or_a_line_of_the_mail() {
     let mut record = sample("quarantined", 1);
     record["requestParameters"]["userName"] = json!("x\r\nBcc: evil@example.com\u{202e}");

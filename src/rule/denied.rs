@@ -39,7 +39,9 @@ fn condition(record: &Record) -> Option<Finding> {
         let (_, after) = message.split_once(" on resource: user ")?;
         after.split_whitespace().next()
     })?;
-    Some(named).filter(|named| record.user_identity.user_name.as_ref() == Some(named)).map(finding)
+    let user = &record.user_identity;
+    let of_arn = || user.arn.as_ref()?.part(|arn| arn.rsplit('/').next());
+    (user.user_name.clone().or_else(of_arn)? == named).then(|| finding(named))
 }
 
 fn finding(name: Untrusted) -> Finding {
@@ -75,6 +77,8 @@ mod tests {
     #[test]
     fn positive_cases() {
         matches("denied", &denied(), &DENIED);
+        let by_arn = json!({ "type": "IAMUser", "arn": "arn:aws:iam::123456789012:user/a/path/alice" });
+        matches("no user name but in the ARN", &with(denied(), "userIdentity", by_arn), &DENIED);
         matches("AWS Internal and a number", &with(denied(), "sourceIPAddress", json!("AWS Internal/3")), &DENIED);
     }
 

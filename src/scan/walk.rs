@@ -18,6 +18,8 @@ pub(super) struct Walk<'n> {
     /// The current record or key as far as earlier blocks hold it; `None` where none is being read.
     text: Option<Vec<u8>>,
     seen_records: bool,
+    /// Whether a record was passed over for its size.
+    passed_over: bool,
     walked: u64,
 }
 
@@ -53,6 +55,7 @@ impl<'n> Walk<'n> {
             escaped: false,
             text: None,
             seen_records: false,
+            passed_over: false,
             walked: 0,
         }
     }
@@ -62,11 +65,13 @@ impl<'n> Walk<'n> {
         self.walked >= byte && self.seen_records && !matches!(self.place, Place::Element { .. })
     }
 
-    /// To be called at the end of the document.
-    pub fn finish(&self) -> Result<(), ScanError> {
+    /// To be called at the end of the document, or once all needles are behind.
+    pub fn finish(&self, last_needle: u64) -> Result<(), ScanError> {
         match self.place {
-            Place::AfterDocument if self.seen_records => Ok(()),
-            Place::AfterDocument => Err(ScanError::NoRecords),
+            _ if self.passed_over => Err(ScanError::RecordTooLarge),
+            _ if self.has_passed(last_needle) => Ok(()),
+            _ if !self.seen_records => Err(ScanError::NoRecords),
+            Place::AfterDocument => Ok(()),
             _ => Err(ScanError::TruncatedJson),
         }
     }
@@ -80,7 +85,8 @@ impl<'n> Walk<'n> {
             if self.in_string {
                 at = self.string(block, at);
                 if !self.in_string && self.place == Place::Key {
-                    self.place = Place::AfterKey { is_records: is_records(&self.keep(&block[start..at])?) };
+                    let is_records = self.keep(&block[start..at]).is_some_and(|key| is_records(&key));
+                    self.place = Place::AfterKey { is_records };
                 }
                 continue;
             }
@@ -116,12 +122,8 @@ impl<'n> Walk<'n> {
                     self.depth = self.depth.checked_sub(1).ok_or_else(|| self.malformed(at))?;
                     self.place = match place {
                         Place::Element { depth } if self.depth == depth => {
-                            if self.text.is_some() {
-                                let record = self.keep(&block[start..at])?;
-                                if self.needles.found_in(&record) {
-                                    candidates.push(record);
-                                }
-                            }
+                            candidates
+                                .extend(self.keep(&block[start..at]).filter(|record| self.needles.found_in(record)));
                             Place::List { depth }
                         }
                         Place::Element { .. } => place,
@@ -142,11 +144,8 @@ impl<'n> Walk<'n> {
             }
         }
         self.walked += block.len() as u64;
-        if let Some(text) = &mut self.text {
-            text.extend_from_slice(&block[start..]);
-            if text.len() > MOST_RECORD_BYTES {
-                return Err(ScanError::RecordTooLarge);
-            }
+        if let Some(text) = self.keep(&block[start.min(block.len())..]) {
+            self.text = Some(text);
         }
         Ok(())
     }
@@ -163,18 +162,23 @@ impl<'n> Walk<'n> {
         at + found + 1
     }
 
-    /// Closes the text that is being kept with its part in this block.
-    fn keep(&mut self, end: &[u8]) -> Result<Vec<u8>, ScanError> {
-        let mut text = self.text.take().unwrap_or_default();
-        if text.len() + end.len() > MOST_RECORD_BYTES {
-            return Err(ScanError::RecordTooLarge);
+    /// The text that is being kept, with its part in this block; `None` where there is none, or it is too large.
+    fn keep(&mut self, part: &[u8]) -> Option<Vec<u8>> {
+        let mut text = self.text.take()?;
+        if text.len() + part.len() > MOST_RECORD_BYTES {
+            self.passed_over = true;
+            return None;
         }
-        text.extend_from_slice(end);
-        Ok(text)
+        text.extend_from_slice(part);
+        Some(text)
     }
 
     fn malformed(&self, at: usize) -> ScanError {
-        ScanError::MalformedJson { inflated_bytes: self.walked + at as u64 }
+        if self.seen_records {
+            ScanError::MalformedJson { inflated_bytes: self.walked + at as u64 }
+        } else {
+            ScanError::NoRecords
+        }
     }
 }
 

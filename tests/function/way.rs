@@ -125,12 +125,21 @@ async fn outside_the_layout_log_files_are_scanned_and_the_rest_is_skipped() {
     account.put("copies/picture.png", b"\x89PNG".to_vec()).await;
     account.put("copies/list.json", br#"{"CompromisedKeyQuarantine":[]}"#.to_vec()).await;
     account.put("copies/empty", Vec::new()).await;
+    account.put("copies/notes.txt", b"{draft} hello".to_vec()).await;
+    account.put("copies/lines.json", b"{\"a\":\"CompromisedKeyQuarantine\"}\n{\"b\":1}\n".to_vec()).await;
     let mut function = Function::start(&account);
-    let keys = ["copies/of+logs/q%2B.json.gz", "copies/picture.png", "copies/list.json", "copies/empty"];
+    let keys = [
+        "copies/of+logs/q%2B.json.gz",
+        "copies/picture.png",
+        "copies/list.json",
+        "copies/empty",
+        "copies/notes.txt",
+        "copies/lines.json",
+    ];
     assert!(failed_items(&function.invoke(&delivery(&account, &keys)).unwrap()).is_empty());
     account.alerts(1).await;
     let log = function.log();
-    assert_eq!((count(&log, "Scanned log file."), count(&log, "Skipped object.")), (1, 3), "{log:#?}");
+    assert_eq!((count(&log, "Scanned log file."), count(&log, "Skipped object.")), (1, 5), "{log:#?}");
 }
 
 #[tokio::test]

@@ -318,3 +318,14 @@ fn a_needle_across_a_block_border_is_found() {
     }
     assert_eq!(across as usize, NEEDLES.map(str::len).iter().sum::<usize>() - NEEDLES.len());
 }
+
+#[test]
+fn a_record_that_is_too_large_hides_no_other() {
+    let large = format!("{{\"a\":\"{}\"}}", "x".repeat(1 << 20));
+    let text = format!("{{\"Records\":[{MATCH},{large},{INLINE}]}}");
+    for chunk_bytes in [999, usize::MAX] {
+        let (found, end) = fast(&gzip(text.as_bytes(), 6), chunk_bytes);
+        assert_eq!(found, [MATCH, INLINE]);
+        assert!(matches!(end, Err(ScanError::RecordTooLarge)));
+    }
+}
