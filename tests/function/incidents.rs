@@ -13,6 +13,7 @@ use crate::support::{
     Function, count, delivery, event, failed_items, gzip, key,
     local_aws::Account,
     log_file, put_log_files,
+    schema::violation,
     wire::{Fault, Wire},
 };
 
@@ -253,6 +254,7 @@ async fn what_is_published_keeps_to_the_rules_of_sns() {
     let bodies: Value = serde_json::from_str(&message).unwrap();
     let alert: Value = serde_json::from_str(bodies["default"].as_str().unwrap()).unwrap();
     assert_eq!(alert["truncated"], true);
+    assert_eq!(violation(&alert), None);
     assert!(bodies["email"].as_str().unwrap().lines().count() <= 60);
     assert!(bodies["sms"].as_str().unwrap().len() <= 140);
 }

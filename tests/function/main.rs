@@ -3,6 +3,7 @@
 // A test may fail by panicking, and shows its tables.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
 
+mod alerts;
 mod bad_input;
 mod crashes;
 mod deliveries;

@@ -23,6 +23,8 @@ use aws_smithy_http_client::{
 };
 use serde_json::{Value, json};
 
+use super::schema::violation;
+
 pub const REGION: &str = "us-east-1";
 pub const PYTHON: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/.tools/local/bin/python");
 pub const LOCAL_AWS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tools/local_aws.py");
@@ -172,7 +174,9 @@ impl Account {
             for message in messages {
                 let delete = self.sqs.delete_message().queue_url(&self.alert_queue);
                 delete.receipt_handle(message.receipt_handle.unwrap()).send().await.unwrap();
-                alerts.push(serde_json::from_str(&message.body.unwrap()).unwrap());
+                let alert = serde_json::from_str(&message.body.unwrap()).unwrap();
+                assert_eq!(violation(&alert), None, "{alert:#}");
+                alerts.push(alert);
             }
         }
     }

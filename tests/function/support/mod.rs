@@ -3,6 +3,7 @@
 pub mod http;
 pub mod local_aws;
 pub mod runtime_api;
+pub mod schema;
 pub mod wire;
 
 use std::{
