@@ -3,6 +3,7 @@
 #   make demo     the main job on a local AWS: a log file goes in, the alert comes out
 #   make test     all tests
 #   make invoke   one invocation under cargo-lambda (EVENT=events/….json)
+#   make docs     writes the generated part of docs/rules.md anew
 #   make check    all that CI does: formatting, lints, tests, template gates
 
 EVENT ?= events/s3-object-created.json
@@ -13,7 +14,7 @@ PYTHON = .tools/local/bin/python
 unexport PYTHONDONTWRITEBYTECODE
 export SAM_CLI_TELEMETRY = 0
 
-.PHONY: demo test invoke check fmt clippy gates local sam clean
+.PHONY: demo test invoke docs check fmt clippy gates local sam clean
 
 demo: local
 	cargo build --locked
@@ -25,6 +26,9 @@ test: local
 invoke: local
 	cargo build --locked
 	@$(PYTHON) tools/invoke.py $(BOOTSTRAP) $(EVENT)
+
+docs: local
+	UPDATE_DOCS=1 cargo test --locked --test function -- docs::rules
 
 check: fmt clippy test gates
 

@@ -4,6 +4,7 @@
 
 mod chat;
 mod email;
+mod json;
 mod sms;
 
 use serde::Serialize;
@@ -41,8 +42,8 @@ pub fn render(mut alert: Alert, https_format: HttpsFormat) -> Message {
     loop {
         let message = Message {
             subject: subject(&alert),
-            body: json(&Bodies {
-                default: json(&alert),
+            body: json::text(&Bodies {
+                default: json::text(&alert),
                 email: email::text(&alert),
                 sms: sms::text(&alert),
                 https: match https_format {
@@ -56,11 +57,6 @@ pub fn render(mut alert: Alert, https_format: HttpsFormat) -> Message {
             return message;
         }
     }
-}
-
-/// None of our values lacks a JSON form. Did one, SNS would refuse the empty text, and the item would fail.
-fn json(value: &impl Serialize) -> String {
-    serde_json::to_string(value).unwrap_or_default()
 }
 
 impl Message {

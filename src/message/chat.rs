@@ -46,7 +46,7 @@ pub(super) fn card(alert: &Alert) -> String {
         shown(&alert.actor.source_ip_address),
         alert.link,
     );
-    super::json(&Card {
+    super::json::text(&Card {
         version: "1.0",
         source: "custom",
         content: Content {

@@ -1,9 +1,14 @@
 //! What is published, for each outcome.
 
+use proptest::{prelude::*, strategy::ValueTree, test_runner::TestRunner};
 use serde_json::{Value, json};
 
 use crate::support::{
-    Function, delivery, failed_items, gzip, key, local_aws::Account, log_file, put_log_files, schema::violation,
+    Function, delivery, failed_items, gzip, key,
+    local_aws::Account,
+    log_file, put_log_files,
+    schema::violation,
+    wire::{Fault, Wire},
 };
 
 #[tokio::test]
@@ -69,4 +74,84 @@ async fn the_schema_refuses_a_missing_an_unknown_and_a_wrong_key() {
     assert!(changed(|alert| alert["actor"]["extra"] = json!(1)));
     assert!(changed(|alert| alert["severity"] = json!("High")));
     assert!(changed(|alert| alert["dedupKey"] = json!("é")));
+}
+
+/// A string that somebody chose to harm whoever reads it: up to the size that CloudTrail logs, and beyond.
+fn hostile() -> impl Strategy<Value = String> {
+    let piece = prop::sample::select(vec![
+        "x",
+        "\u{1}",
+        "\u{1b}[2J",
+        "\"\\",
+        "\r\nBcc: x",
+        "\u{202e}\u{200b}",
+        "é",
+        "日本",
+        "$(id)`;'",
+        "<!channel>*_~",
+        "SURROGATE",
+    ]);
+    let times = prop_oneof![4 => 0..20usize, 2 => 20..2000usize, 1 => Just(4000usize)];
+    (piece, times).prop_map(|(piece, times)| piece.repeat(times))
+}
+
+/// SNS's own rules, which the local one does not know: <https://docs.aws.amazon.com/sns/latest/api/API_Publish.html>
+#[tokio::test]
+async fn whatever_a_log_holds_what_goes_over_the_wire_keeps_to_the_rules_of_sns() {
+    let mut runner = TestRunner::deterministic();
+    let mut records: Vec<Value> = (0..14)
+        .map(|number| {
+            let mut text = || hostile().new_tree(&mut runner).unwrap().current();
+            let mut record = log_file("quarantined")["Records"][1].clone();
+            record["requestParameters"]["userName"] = json!(format!("{number}{}", text()));
+            record["requestParameters"]["policyArn"] =
+                json!(format!("arn:aws:iam::aws:policy/AWSCompromisedKeyQuarantine{}", text().replace('/', "")));
+            record["userIdentity"] =
+                json!({ "type": text(), "arn": text(), "principalId": text(), "accessKeyId": text() });
+            for field in ["awsRegion", "userAgent", "eventID", "requestID", "sourceIPAddress", "errorCode"] {
+                record[field] = json!(text());
+            }
+            record
+        })
+        .collect();
+    records[0] = log_file("quarantined")["Records"][1].clone();
+    records[0]["userAgent"] = json!("u".repeat(1_000_000));
+    let text = json!({ "Records": records }).to_string().replace("SURROGATE", "\\ud800");
+    let account = Account::new().await;
+    account.put(&key("hostile"), gzip(text.as_bytes())).await;
+    let wire = Wire::new(&account.endpoint, |_| Fault::None);
+    let mut function = Function::start_on(&account, &wire);
+    let answer = function.invoke(&delivery(&account, &[&key("hostile")])).unwrap();
+    assert!(failed_items(&answer).is_empty(), "{:#?}", function.log());
+
+    let (mut truncated, published) = (0, wire.seen("Publish"));
+    assert_eq!(published.len(), records.len());
+    for seen in published {
+        let field = |name: &str| seen.request.form_field(name).unwrap_or_else(|| panic!("no {name}"));
+        let subject = field("Subject");
+        let is_printable = subject.bytes().all(|byte| (0x20..0x7f).contains(&byte));
+        assert!((1..=99).contains(&subject.len()) && is_printable, "{subject:?}");
+        assert_eq!(field("MessageStructure"), "json");
+        let message = field("Message");
+        let mut bytes = message.len();
+        for number in 1..=6 {
+            let attribute = |part: &str| field(&format!("MessageAttributes.entry.{number}.{part}"));
+            let (name, kind, value) = (attribute("Name"), attribute("Value.DataType"), attribute("Value.StringValue"));
+            assert!(!value.trim().is_empty() && kind == "String", "{name}");
+            bytes += name.len() + kind.len() + value.len();
+        }
+        assert!(bytes <= 262_144, "{bytes}");
+        let bodies: Value = serde_json::from_str(&message).unwrap();
+        let alert: Value = serde_json::from_str(bodies["default"].as_str().unwrap()).unwrap();
+        assert_eq!(violation(&alert), None);
+        truncated += u32::from(alert["truncated"] == true);
+        let (email, sms) = (bodies["email"].as_str().unwrap(), bodies["sms"].as_str().unwrap());
+        assert!(email.lines().count() <= 60 && !email.lines().any(|line| line.starts_with("Bcc")));
+        assert!(email.chars().all(|c| c == '\n' || !c.is_control() && !"\u{202e}\u{200b}".contains(c)));
+        assert!(sms.len() <= 140 && sms.is_ascii());
+        for command in email.lines().filter(|line| line.starts_with("   aws ")) {
+            assert!(!command.contains("$(") && !command.contains('`'), "{command}");
+        }
+    }
+    assert!(truncated > 3, "the records were too mild");
 }

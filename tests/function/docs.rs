@@ -1,6 +1,8 @@
 //! What the documentation shows is what happens.
 
-use std::{fs, path::Path};
+use std::{env, fmt::Write, fs, path::Path};
+
+use quarantine_alert::rule;
 
 use crate::support::path;
 
@@ -42,4 +44,36 @@ fn the_tests_and_payloads_that_the_docs_name_exist() {
         }
     }
     assert!(tests > 40 && payloads > 12, "{tests} {payloads}");
+}
+
+/// `docs/rules.md`, but for what is told of other platforms.
+fn rules() -> String {
+    let mut page = String::new();
+    for rule in rule::ALL {
+        let _ = writeln!(page, "## {}\n\n`{}`\n\n{}\n", rule.name, rule.id, rule.description);
+        let _ = writeln!(page, "| field | operator | values |\n|---|---|---|");
+        for (field, operator, values) in rule.indicators {
+            let _ = writeln!(page, "| `{field}` | {operator} | {} |", values.replace('*', "\\*").replace('<', "\\<"));
+        }
+        let _ = writeln!(page, "\n- MITRE ATT&CK v19: {}", rule.reports.join(", "));
+        let _ = writeln!(page, "- Tags: {}", rule.tags.join(", "));
+        let _ = writeln!(page, "- Reference: <{}>", rule.reference);
+        let _ = writeln!(page, "- Threshold 1, one alert per incident within the dedup period (60 minutes)\n");
+    }
+    page
+}
+
+#[test]
+fn rules_are_documented_as_they_are() {
+    const BEGIN: &str = "<!-- generated: make docs -->\n\n";
+    const END: &str = "<!-- end -->";
+    let file = path("docs/rules.md");
+    let page = fs::read_to_string(&file).unwrap();
+    let (head, rest) = page.split_once(BEGIN).expect("no beginning of the generated part");
+    let (generated, tail) = rest.split_once(END).expect("no end of the generated part");
+    if env::var_os("UPDATE_DOCS").is_some() {
+        fs::write(&file, format!("{head}{BEGIN}{}{END}{tail}", rules())).unwrap();
+    } else {
+        assert_eq!(generated, rules(), "run `make docs`");
+    }
 }

@@ -13,7 +13,6 @@ use crate::support::{
     Function, count, delivery, event, failed_items, gzip, key,
     local_aws::Account,
     log_file, put_log_files,
-    schema::violation,
     wire::{Fault, Wire},
 };
 
@@ -223,38 +222,4 @@ async fn a_clean_log_file_and_a_suppressed_match_cost_no_further_read() {
     assert_eq!(wire.seen("GetObject").len(), 3, "one for the scan, one for the context");
     function.invoke(&delivery(&account, &[&key("quarantined")])).unwrap();
     assert_eq!(wire.seen("GetObject").len(), 4);
-}
-
-#[tokio::test]
-async fn what_is_published_keeps_to_the_rules_of_sns() {
-    let account = Account::new().await;
-    let mut record = log_file("quarantined")["Records"][1].clone();
-    record["requestParameters"]["userName"] = json!("ü\r\n\u{202e}$(id)".repeat(2000));
-    record["awsRegion"] = json!("");
-    record["userAgent"] = json!("\u{1}".repeat(20_000));
-    account.put(&key("hostile"), gzip(json!({ "Records": [record] }).to_string().as_bytes())).await;
-    let wire = Wire::new(&account.endpoint, |_| Fault::None);
-    let mut function = Function::start_on(&account, &wire);
-    assert!(failed_items(&function.invoke(&delivery(&account, &[&key("hostile")])).unwrap()).is_empty());
-
-    let [published] = wire.seen("Publish").try_into().unwrap_or_else(|_| panic!("not one alert"));
-    let field = |name: &str| published.request.form_field(name).unwrap_or_else(|| panic!("no {name}"));
-    let subject = field("Subject");
-    assert!((1..=99).contains(&subject.len()) && subject.bytes().all(|byte| (0x20..0x7f).contains(&byte)), "{subject}");
-    assert_eq!(field("MessageStructure"), "json");
-    let message = field("Message");
-    let mut bytes = message.len();
-    for number in 1..=6 {
-        let attribute = |part: &str| field(&format!("MessageAttributes.entry.{number}.{part}"));
-        let (name, kind, value) = (attribute("Name"), attribute("Value.DataType"), attribute("Value.StringValue"));
-        assert!(!value.is_empty() && kind == "String", "{name}");
-        bytes += name.len() + kind.len() + value.len();
-    }
-    assert!(bytes <= 262_144, "{bytes}");
-    let bodies: Value = serde_json::from_str(&message).unwrap();
-    let alert: Value = serde_json::from_str(bodies["default"].as_str().unwrap()).unwrap();
-    assert_eq!(alert["truncated"], true);
-    assert_eq!(violation(&alert), None);
-    assert!(bodies["email"].as_str().unwrap().lines().count() <= 60);
-    assert!(bodies["sms"].as_str().unwrap().len() <= 140);
 }
