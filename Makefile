@@ -20,8 +20,9 @@ demo: local
 	cargo build --locked
 	@$(PYTHON) tools/demo.py $(BOOTSTRAP)
 
+# Many tests wait for a time-out of the function: four threads for two cores.
 test: local
-	cargo test --locked -- --show-output
+	cargo test --locked -- --show-output --test-threads=4
 
 invoke: local
 	cargo build --locked

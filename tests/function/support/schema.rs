@@ -2,7 +2,7 @@
 
 use std::{
     io::{BufRead, BufReader, Write},
-    process::{ChildStdin, ChildStdout, Command, Stdio},
+    process::{Child, ChildStdout, Command, Stdio},
     sync::{Mutex, OnceLock},
 };
 
@@ -12,15 +12,17 @@ use super::{local_aws::PYTHON, path};
 
 /// What is wrong with the alert, if anything is.
 pub fn violation(alert: &Value) -> Option<String> {
-    static VALIDATOR: OnceLock<Mutex<(ChildStdin, BufReader<ChildStdout>)>> = OnceLock::new();
+    static VALIDATOR: OnceLock<Mutex<(Child, BufReader<ChildStdout>)>> = OnceLock::new();
     let validator = VALIDATOR.get_or_init(|| {
         let mut command = Command::new(PYTHON);
         command.arg(path("tools/validate_alerts.py")).stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut process = command.spawn().unwrap();
-        Mutex::new((process.stdin.take().unwrap(), BufReader::new(process.stdout.take().unwrap())))
+        let output = BufReader::new(process.stdout.take().unwrap());
+        Mutex::new((process, output))
     });
-    let (input, output) = &mut *validator.lock().unwrap();
-    writeln!(input, "{alert}").unwrap();
+    let (process, output) = &mut *validator.lock().unwrap();
+    // It ends when its input does, which is when this process does.
+    writeln!(process.stdin.as_mut().unwrap(), "{alert}").unwrap();
     let mut verdict = String::new();
     output.read_line(&mut verdict).unwrap();
     assert!(!verdict.is_empty(), "the validator has died");
