@@ -3,6 +3,7 @@
 #   make demo     the main job on a local AWS: a log file goes in, the alert comes out
 #   make test     all tests
 #   make invoke   one invocation under cargo-lambda (EVENT=events/….json)
+#   make bench    what the scan costs, beside the limit and what other tools do
 #   make docs     writes the generated part of docs/rules.md anew
 #   make check    all that CI does: formatting, lints, tests, template gates
 
@@ -14,7 +15,7 @@ PYTHON = .tools/local/bin/python
 unexport PYTHONDONTWRITEBYTECODE
 export SAM_CLI_TELEMETRY = 0
 
-.PHONY: demo test invoke docs check fmt clippy gates local sam clean
+.PHONY: demo test invoke bench docs check fmt clippy gates local sam clean
 
 demo: local
 	cargo build --locked
@@ -27,6 +28,9 @@ test: local
 invoke: local
 	cargo build --locked
 	@$(PYTHON) tools/invoke.py $(BOOTSTRAP) $(EVENT)
+
+bench:
+	cargo run --locked --release --manifest-path benches/Cargo.toml
 
 docs: local
 	UPDATE_DOCS=1 cargo test --locked --test function -- docs::rules
@@ -64,4 +68,4 @@ sam: $(call env,sam)
 	touch $@
 
 clean:
-	rm -rf target .tools .aws-sam
+	rm -rf target benches/target .tools .aws-sam

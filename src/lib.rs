@@ -5,10 +5,11 @@
 //! 2. [`scan`] streams each log file past the rules' needles and hands out candidates: [`record`]s that hold one.
 //! 3. [`rule`] judges a candidate by its parsed fields: a match, or nothing.
 //! 4. [`dedup`] decides whether a match is a new incident; the claim on it is kept in a table under [`aws`].
-//! 5. A claim makes an [`alert`], with [`related`] activity for context, and the [`message`] that it becomes is published.
+//! 5. A claim makes an [`alert`], with [`related`] activity for context, and the [`message`] that it becomes is
+//!    published.
 //!
-//! [`handler`] is that way as code, and [`metrics`] counts what came of it. [`config`] is read once, at init. What a log says is [`untrusted`]
-//! everywhere.
+//! [`handler`] is that way as code, and [`metrics`] counts what came of it. [`config`] is read once, at init. What
+//! a log says is [`untrusted`] everywhere.
 
 pub mod alert;
 pub mod aws;

@@ -117,14 +117,13 @@ impl<'n> FirstRead<'n> {
 pub struct SecondRead<'n> {
     inflate: Inflate,
     walk: Walk<'n>,
-    last_needle: u64,
     broken: Option<ScanError>,
 }
 
 impl<'n> SecondRead<'n> {
     /// `last_needle` as the first read found it: the read need not go further.
     pub fn new(needles: &'n Needles, limit_mib: u64, last_needle: u64) -> Self {
-        SecondRead { inflate: Inflate::new(limit_mib), walk: Walk::new(needles), last_needle, broken: None }
+        SecondRead { inflate: Inflate::new(limit_mib), walk: Walk::new(needles, last_needle), broken: None }
     }
 
     /// The candidates of the next block, taken off the front of `chunk`; `None` when the chunk is used up or
@@ -147,7 +146,7 @@ impl<'n> SecondRead<'n> {
 
     /// Whether all candidates have been handed out.
     pub fn is_done(&self) -> bool {
-        self.walk.has_passed(self.last_needle)
+        self.walk.is_done()
     }
 
     /// To be called after the last chunk.
@@ -155,6 +154,6 @@ impl<'n> SecondRead<'n> {
     /// # Errors
     /// The file ended before the last needle, holds no list of records, or holds a record that is too large.
     pub fn finish(&self) -> Result<(), ScanError> {
-        self.walk.finish(self.last_needle)
+        self.walk.finish()
     }
 }

@@ -9,6 +9,9 @@ use super::{MOST_RECORD_BYTES, Needles, ScanError};
 
 pub(super) struct Walk<'n> {
     needles: &'n Needles,
+    /// Where the last needle ends: behind it no candidate comes.
+    last_needle: u64,
+    is_done: bool,
     place: Place,
     /// Open brackets.
     depth: u64,
@@ -46,9 +49,11 @@ enum Place {
 }
 
 impl<'n> Walk<'n> {
-    pub fn new(needles: &'n Needles) -> Self {
+    pub fn new(needles: &'n Needles, last_needle: u64) -> Self {
         Walk {
             needles,
+            last_needle,
+            is_done: false,
             place: Place::BeforeDocument,
             depth: 0,
             in_string: false,
@@ -60,16 +65,16 @@ impl<'n> Walk<'n> {
         }
     }
 
-    /// Whether everything up to this byte is behind, and no record is half read.
-    pub fn has_passed(&self, byte: u64) -> bool {
-        self.walked >= byte && self.seen_records && !matches!(self.place, Place::Element { .. })
+    /// Whether the last needle is behind.
+    pub fn is_done(&self) -> bool {
+        self.is_done
     }
 
     /// To be called at the end of the document, or once all needles are behind.
-    pub fn finish(&self, last_needle: u64) -> Result<(), ScanError> {
+    pub fn finish(&self) -> Result<(), ScanError> {
         match self.place {
             _ if self.passed_over => Err(ScanError::RecordTooLarge),
-            _ if self.has_passed(last_needle) => Ok(()),
+            _ if self.is_done => Ok(()),
             _ if !self.seen_records => Err(ScanError::NoRecords),
             Place::AfterDocument => Ok(()),
             _ => Err(ScanError::TruncatedJson),
@@ -87,6 +92,18 @@ impl<'n> Walk<'n> {
                 if !self.in_string && self.place == Place::Key {
                     let is_records = self.keep(&block[start..at]).is_some_and(|key| is_records(&key));
                     self.place = Place::AfterKey { is_records };
+                }
+                continue;
+            }
+            if let Place::Element { depth } = self.place {
+                at = self.element(block, at, depth);
+                if self.depth == depth {
+                    self.place = Place::List { depth };
+                    candidates.extend(self.candidate(&block[start..at]));
+                    if self.walked + at as u64 >= self.last_needle {
+                        self.is_done = true;
+                        return Ok(());
+                    }
                 }
                 continue;
             }
@@ -114,6 +131,7 @@ impl<'n> Walk<'n> {
                             }
                             Place::Element { depth }
                         }
+                        // Elements are walked in `element`.
                         (Place::Value | Place::Element { .. }, _) => place,
                         (Place::Key | Place::AfterDocument, _) => return Err(self.malformed(at)),
                     };
@@ -121,12 +139,6 @@ impl<'n> Walk<'n> {
                 (b'}' | b']', place) => {
                     self.depth = self.depth.checked_sub(1).ok_or_else(|| self.malformed(at))?;
                     self.place = match place {
-                        Place::Element { depth } if self.depth == depth => {
-                            candidates
-                                .extend(self.keep(&block[start..at]).filter(|record| self.needles.found_in(record)));
-                            Place::List { depth }
-                        }
-                        Place::Element { .. } => place,
                         Place::Value if self.depth > 1 => place,
                         Place::Value => Place::AfterKey { is_records: false },
                         Place::List { .. } | Place::Key | Place::AfterKey { .. } if self.depth == 0 => {
@@ -150,6 +162,32 @@ impl<'n> Walk<'n> {
         Ok(())
     }
 
+    /// Walks on through an element, up to its end or the beginning of a string; returns where it is then.
+    fn element(&mut self, block: &[u8], mut at: usize, list_depth: u64) -> usize {
+        while at < block.len() {
+            let byte = block[at];
+            at += 1;
+            match byte {
+                b'"' => {
+                    self.in_string = true;
+                    at = self.string(block, at);
+                    if self.in_string {
+                        return at;
+                    }
+                }
+                b'{' | b'[' => self.depth += 1,
+                b'}' | b']' => {
+                    self.depth -= 1;
+                    if self.depth == list_depth {
+                        return at;
+                    }
+                }
+                _ => {}
+            }
+        }
+        at
+    }
+
     /// Passes over the string from `at` on; returns where it, or the block, ends.
     fn string(&mut self, block: &[u8], at: usize) -> usize {
         if self.escaped {
@@ -160,6 +198,15 @@ impl<'n> Walk<'n> {
         self.escaped = block[at + found] == b'\\';
         self.in_string = self.escaped;
         at + found + 1
+    }
+
+    /// The record that ends with this part, if it holds a needle. Few do, so that most are not even copied.
+    fn candidate(&mut self, end: &[u8]) -> Option<Vec<u8>> {
+        if self.text.as_ref()?.is_empty() && !self.needles.found_in(end) {
+            self.text = None;
+            return None;
+        }
+        self.keep(end).filter(|record| self.needles.found_in(record))
     }
 
     /// The text that is being kept, with its part in this block; `None` where there is none, or it is too large.

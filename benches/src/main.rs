@@ -1,0 +1,166 @@
+//! What a scan costs: the function's real one beside the limit and what other tools do, on the same files in the same
+//! run, round by round in turn, by CPU time. Every figure is a ratio to the limit.
+
+mod made;
+
+use std::{
+    env, fs,
+    hint::black_box,
+    time::{Duration, Instant},
+};
+
+use cpu_time::ProcessTime;
+use flate2::{Decompress, FlushDecompress, Status};
+use libdeflater::Decompressor;
+use quarantine_alert::{
+    record::Record,
+    rule::Rules,
+    scan::{FirstRead, Needles, SecondRead},
+};
+use serde::Deserialize;
+use serde_json::Value;
+
+/// As S3 hands them over.
+const CHUNK_BYTES: usize = 64 * 1024;
+const LIMIT_MIB: u64 = 4096;
+const ROUNDS: usize = 7;
+
+type Scan<'a> = (&'a str, Box<dyn FnMut(&[u8]) + 'a>);
+
+fn main() {
+    let rules = Rules::new(true);
+    let needles = rules.needles().expect("the rules have needles");
+    let mut sets = vec![
+        ("small", made::set(1000, 45 << 10, made::Kind::Clean)),
+        ("medium", made::set(8, 66 << 17, made::Kind::Clean)),
+        ("large", made::set(1, 163 << 20, made::Kind::Clean)),
+        ("medium, near misses", made::set(8, 66 << 17, made::Kind::NearMisses)),
+        ("medium, one match each", made::set(8, 66 << 17, made::Kind::OneMatch)),
+    ];
+    if let Some(folder) = env::args().nth(1) {
+        let entries = fs::read_dir(&folder).expect("a folder of log files").flatten();
+        let files =
+            entries.filter_map(|entry| fs::read(entry.path()).ok()).filter(|file| file.starts_with(&[0x1f, 0x8b]));
+        sets.push(("real", files.collect()));
+    }
+    println!("ratio of CPU time to libdeflate alone: median (least to most) of {ROUNDS} rounds in turn\n");
+    for (name, files) in &sets {
+        let bytes: usize = files.iter().map(Vec::len).sum();
+        println!("{name}: {} files, {:.1} MB stored, {:.1} MB inflated", files.len(), mb(bytes), mb(inflated(files)));
+        measure(files, &rules, &needles);
+    }
+}
+
+fn measure(files: &[Vec<u8>], rules: &Rules, needles: &Needles) {
+    let mut limit = (Decompressor::new(), Vec::new());
+    let mut buffer = vec![0; 256 << 10];
+    let mut scans: Vec<Scan> = vec![
+        (
+            "libdeflate, no scan (the limit)",
+            Box::new(move |file| {
+                let size = u32::from_le_bytes(file[file.len() - 4..].try_into().expect("a trailer")) as usize;
+                let (decompressor, out) = &mut limit;
+                if out.len() < size {
+                    out.resize(size, 0);
+                }
+                black_box(decompressor.gzip_decompress(file, out).expect("a whole file"));
+            }),
+        ),
+        ("flate2 (zlib-rs), no scan", Box::new(move |file| stream(file, &mut buffer))),
+        ("quarantine-alert", Box::new(|file| scan(file, rules, needles))),
+        ("serde, typed, everything", Box::new(|file| parse::<Typed>(file))),
+        ("serde_json Value of everything", Box::new(|file| parse::<Value>(file))),
+    ];
+    // Parsing everything is slow: for all but the small set, one round of it tells enough.
+    let started = Instant::now();
+    let mut times = vec![Vec::new(); scans.len()];
+    for round in 0..ROUNDS {
+        for (number, (_, scan)) in scans.iter_mut().enumerate() {
+            if number > 2 && round > 1 && started.elapsed() > Duration::from_secs(10) {
+                continue;
+            }
+            let start = ProcessTime::now();
+            files.iter().for_each(|file| scan(file));
+            times[number].push(start.elapsed().as_secs_f64());
+        }
+    }
+    for (number, (name, _)) in scans.iter().enumerate() {
+        let mut ratios: Vec<f64> = times[number].iter().zip(&times[0]).map(|(time, limit)| time / limit).collect();
+        ratios.sort_by(f64::total_cmp);
+        let (least, median, most) = (ratios[0], ratios[ratios.len() / 2], ratios[ratios.len() - 1]);
+        println!("  {name:<34}{median:>7.2}  ({least:.2} to {most:.2})");
+    }
+    println!();
+}
+
+/// The function's own code, as its handler drives it.
+fn scan(file: &[u8], rules: &Rules, needles: &Needles) {
+    let mut first = FirstRead::new(needles, LIMIT_MIB);
+    let read = file.chunks(CHUNK_BYTES).try_for_each(|chunk| first.push(chunk));
+    let done = first.finish(read);
+    done.checked.expect("a whole file");
+    let Some(last_needle) = done.last_needle else { return };
+    let mut second = SecondRead::new(needles, LIMIT_MIB, last_needle);
+    for mut chunk in file.chunks(CHUNK_BYTES) {
+        while let Some(candidates) = second.next(&mut chunk).expect("a whole file") {
+            for candidate in candidates {
+                black_box(rules.judge(Record::parse(&candidate).expect("a record")));
+            }
+        }
+        if second.is_done() {
+            return;
+        }
+    }
+}
+
+fn stream(file: &[u8], buffer: &mut [u8]) {
+    let mut inflate = Decompress::new_gzip(15);
+    for mut chunk in file.chunks(CHUNK_BYTES) {
+        while !chunk.is_empty() {
+            let before = inflate.total_in();
+            let status = inflate.decompress(chunk, buffer, FlushDecompress::None).expect("a whole file");
+            chunk = &chunk[(inflate.total_in() - before) as usize..];
+            if status == Status::StreamEnd {
+                return;
+            }
+        }
+    }
+}
+
+/// The fields that the rules look at, of every record.
+#[derive(Deserialize)]
+#[allow(dead_code, non_snake_case)] // It is parsed, and dropped.
+struct Typed {
+    Records: Vec<TypedRecord>,
+}
+
+#[derive(Deserialize)]
+#[allow(dead_code, non_snake_case)] // It is parsed, and dropped.
+struct TypedRecord {
+    eventName: Option<String>,
+    eventSource: Option<String>,
+    errorCode: Option<String>,
+    sourceIPAddress: Option<String>,
+    requestParameters: Option<TypedParameters>,
+}
+
+#[derive(Deserialize)]
+#[allow(dead_code, non_snake_case)] // It is parsed, and dropped.
+struct TypedParameters {
+    policyArn: Option<Value>,
+}
+
+fn parse<T: for<'de> Deserialize<'de>>(file: &[u8]) {
+    let mut text = Vec::new();
+    std::io::Read::read_to_end(&mut flate2::read::MultiGzDecoder::new(file), &mut text).expect("a whole file");
+    black_box(serde_json::from_slice::<T>(&text).ok());
+}
+
+fn inflated(files: &[Vec<u8>]) -> usize {
+    let size = |file: &Vec<u8>| u32::from_le_bytes(file[file.len() - 4..].try_into().expect("a trailer")) as usize;
+    files.iter().map(size).sum()
+}
+
+fn mb(bytes: usize) -> f64 {
+    bytes as f64 / 1e6
+}
