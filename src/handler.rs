@@ -4,6 +4,7 @@ mod ledger;
 mod line;
 mod outcome;
 mod read;
+mod turn;
 
 use std::{sync::Arc, time::Duration};
 

@@ -11,7 +11,7 @@ use time::OffsetDateTime;
 use tokio::time::{Instant, timeout};
 use tracing::warn;
 
-use super::line::Turn;
+use super::turn::Turn;
 use crate::{
     aws::dedup_table::{DedupTable, TableError},
     dedup::{Claim, Decision, LEASE, Memory, Question},

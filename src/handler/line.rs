@@ -11,12 +11,12 @@ use tokio::{
     task::JoinSet,
     time::{Instant, sleep_until},
 };
-use uuid::Uuid;
 
 use super::{
     Failure, Problem, Response,
     outcome::{Outcome, Settled},
     read::{Found, Reader},
+    turn::Turn,
 };
 use crate::{
     delivery::{Content, Delivery},
@@ -57,17 +57,6 @@ struct Scan {
     log_file: LogFile,
     matches: u64,
     ended: bool,
-}
-
-/// A match whose turn has come.
-pub(super) struct Turn {
-    pub item: usize,
-    pub matched: Match,
-    pub event_time: OffsetDateTime,
-    pub dedup_key: String,
-    /// Marks the claims of this match.
-    pub token: String,
-    pub log_file: Option<Arc<LogFile>>,
 }
 
 impl Line {
@@ -179,9 +168,7 @@ impl Line {
     fn enqueue(&mut self, item: usize, log_file: Option<Arc<LogFile>>, matched: Option<Match>) {
         let Some(matched) = matched else { return };
         self.outcome.open(item);
-        let event_time = matched.record.event_time.unwrap_or_else(OffsetDateTime::now_utc);
-        let (dedup_key, token) = (matched.dedup_key(), Uuid::new_v4().to_string());
-        let turn = Turn { item, matched, event_time, dedup_key, token, log_file };
+        let turn = Turn::new(item, matched, log_file);
         self.bytes += turn.bytes();
         self.push(turn);
     }
@@ -198,17 +185,5 @@ impl Line {
 
     fn has_room(&self) -> bool {
         self.bytes < MOST_LINE_BYTES
-    }
-}
-
-impl Turn {
-    /// What it takes in memory: the record, as text and in fields.
-    fn bytes(&self) -> usize {
-        2 * self.matched.record.raw.get().len() + 1024
-    }
-
-    /// Where its record stood, for a log line.
-    pub fn place(&self) -> String {
-        self.log_file.as_ref().map_or_else(|| "a record that EventBridge delivered".into(), |file| file.to_string())
     }
 }

@@ -8,8 +8,8 @@ use tracing::{error, info, warn};
 
 use super::{
     Failure, Problem, Response,
-    line::Turn,
     read::{End, Scanned},
+    turn::Turn,
 };
 use crate::{aws::log_bucket::BucketError, log_file::LogFile, metrics::Counts};
 

@@ -9,7 +9,7 @@ use tokio::{
 };
 use tracing::warn;
 
-use super::{Failure, line::Turn};
+use super::{Failure, turn::Turn};
 use crate::{
     alert::rfc3339,
     aws::log_bucket::{BucketError, LogBucket, Object},

@@ -1,0 +1,44 @@
+//! A match in line.
+
+use std::sync::Arc;
+
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use crate::{log_file::LogFile, rule::Match};
+
+/// A match with what its claim is made of.
+pub(super) struct Turn {
+    /// The number of the item that it belongs to.
+    pub item: usize,
+    pub matched: Match,
+    pub event_time: OffsetDateTime,
+    pub dedup_key: String,
+    /// Marks the claims of this match.
+    pub token: String,
+    /// Where its record stood; `None` where EventBridge delivered the record by itself.
+    pub log_file: Option<Arc<LogFile>>,
+}
+
+impl Turn {
+    pub fn new(item: usize, matched: Match, log_file: Option<Arc<LogFile>>) -> Turn {
+        Turn {
+            item,
+            event_time: matched.record.event_time.unwrap_or_else(OffsetDateTime::now_utc),
+            dedup_key: matched.dedup_key(),
+            token: Uuid::new_v4().to_string(),
+            matched,
+            log_file,
+        }
+    }
+
+    /// What it takes in memory: the record, as text and in fields.
+    pub fn bytes(&self) -> usize {
+        2 * self.matched.record.raw.get().len() + 1024
+    }
+
+    /// Where its record stood, for a log line.
+    pub fn place(&self) -> String {
+        self.log_file.as_ref().map_or_else(|| "a record that EventBridge delivered".into(), |file| file.to_string())
+    }
+}
