@@ -55,7 +55,7 @@ const CALLS: [(&str, &str, &str); 8] = [
     (
         "kms.amazonaws.com",
         "Decrypt",
-        r#"{"encryptionContext":{"aws:s3:arn":"arn:aws:s3:::data-%/%"},"encryptionAlgorithm":"SYMMETRIC_DEFAULT"}"#,
+        r#"{"encryptionContext":{"aws:s3:arn":"arn:aws:s3:::data-%","context":"%\u003d\u003d"},"encryptionAlgorithm":"SYMMETRIC_DEFAULT"}"#,
     ),
     ("ec2.amazonaws.com", "DescribeInstances", r#"{"instancesSet":{"items":[{"instanceId":"i-%"}]},"filterSet":{}}"#),
     (
@@ -83,7 +83,7 @@ fn record(random: &mut Random, text: &mut String, source: &str, name: &str, para
          \"attributes\":{{\"creationDate\":\"2026-11-24T0{}:{:02}:{:02}Z\",\"mfaAuthenticated\":\"false\"}}}}}},\
          \"eventTime\":\"2026-11-24T03:{:02}:{:02}Z\",\"eventSource\":\"{source}\",\"eventName\":\"{name}\",\
          \"awsRegion\":\"us-east-1\",\"sourceIPAddress\":\"10.{}.{}.{}\",\"userAgent\":\
-         \"[Boto3/1.40.{} \\u003clinux\\u003e exec-env/AWS_Lambda_python3.13]\",\"requestParameters\":",
+         \"[Boto3/1.40.{} exec-env/AWS_Lambda_python3.13]\",\"requestParameters\":",
         random.below(10),
         random.below(60),
         random.below(60),

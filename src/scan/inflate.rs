@@ -81,11 +81,11 @@ impl Inflate {
                     self.more = matches!(self.form, Form::Corrupt);
                 }
                 Form::Body => {
-                    let length = self.inflate_block(chunk);
-                    if length > 0 {
-                        self.count(length)?;
-                        self.checksum.update(&self.block[..length]);
-                        return Ok(Some(&self.block[..length]));
+                    self.inflate_block(chunk);
+                    if !self.block.is_empty() {
+                        self.count(self.block.len())?;
+                        self.checksum.update(&self.block);
+                        return Ok(Some(&self.block));
                     }
                 }
                 Form::Trailer => {
@@ -100,6 +100,8 @@ impl Inflate {
                 Form::Corrupt => return Err(ScanError::CorruptGzip { inflated_bytes: self.inflated_bytes }),
             }
         }
+        // Many files wait for their next chunk at once, and need no block meanwhile.
+        self.block = Vec::new();
         Ok(None)
     }
 
@@ -128,25 +130,24 @@ impl Inflate {
 
     fn begin_body(&mut self) {
         self.frame.clear();
-        self.block.resize(BLOCK_BYTES, 0);
         self.inflate.reset(false);
         self.checksum.reset();
         self.form = Form::Body;
     }
 
-    /// Inflates into the block; gives how much. An error counts once what came before it is handed out.
-    fn inflate_block(&mut self, chunk: &mut &[u8]) -> usize {
-        let (taken, made) = (self.inflate.total_in(), self.inflate.total_out());
-        let status = self.inflate.decompress(chunk, &mut self.block, FlushDecompress::None);
+    /// Inflates into the block. An error counts once what came before it is handed out.
+    fn inflate_block(&mut self, chunk: &mut &[u8]) {
+        self.block.clear();
+        self.block.reserve_exact(BLOCK_BYTES);
+        let taken = self.inflate.total_in();
+        let status = self.inflate.decompress_vec(chunk, &mut self.block, FlushDecompress::None);
         *chunk = &chunk[(self.inflate.total_in() - taken) as usize..];
-        let length = (self.inflate.total_out() - made) as usize;
-        self.more = length == self.block.len();
+        self.more = self.block.len() == self.block.capacity();
         match status {
             Ok(Status::StreamEnd) => (self.form, self.more) = (Form::Trailer, false),
             Ok(_) => {}
             Err(_) => (self.form, self.more) = (Form::Corrupt, true),
         }
-        length
     }
 
     /// What the trailer of the current member must be: checksum and length, modulo 2³².

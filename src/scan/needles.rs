@@ -1,5 +1,7 @@
 //! The byte strings that a file is searched for, and the search over a stream of blocks.
 
+use std::collections::BTreeSet;
+
 use memchr::memmem::Finder;
 
 /// A set of needles. Whoever wants records from a scan brings the needles that those records hold; a byte
@@ -29,7 +31,8 @@ impl Needles {
     /// A needle holds another character than an ASCII letter, a digit or `_`, or is empty or too long.
     pub fn new<'a>(texts: impl IntoIterator<Item = &'a str>) -> Result<Needles, NeedleError> {
         let (mut finders, mut overlap, mut digits) = (Vec::new(), ESCAPE_BYTES - 1, false);
-        for text in texts {
+        // Rules share needles: each costs a pass.
+        for text in BTreeSet::from_iter(texts) {
             let allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
             if !(1..=MOST_BYTES).contains(&text.len()) || !text.bytes().all(allowed) {
                 return Err(NeedleError(text.into()));

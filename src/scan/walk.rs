@@ -3,7 +3,9 @@
 //! The walker knows just enough JSON to tell where a record begins and ends: strings, escapes, brackets. It
 //! keeps one record at a time and never recurses, so neither size nor depth of a document can hurt it.
 
-use memchr::memchr2;
+use std::mem;
+
+use memchr::memchr;
 
 use super::{MOST_RECORD_BYTES, Needles, ScanError};
 
@@ -162,42 +164,44 @@ impl<'n> Walk<'n> {
         Ok(())
     }
 
-    /// Walks on through an element, up to its end or the beginning of a string; returns where it is then.
+    /// Walks on through an element, up to its end or that of the block; returns where it is then.
     fn element(&mut self, block: &[u8], mut at: usize, list_depth: u64) -> usize {
-        while at < block.len() {
-            let byte = block[at];
+        let mut depth = self.depth;
+        while let Some(&byte) = block.get(at) {
             at += 1;
             match byte {
-                b'"' => {
-                    self.in_string = true;
-                    at = self.string(block, at);
-                    if self.in_string {
-                        return at;
+                b'"' => match closing_quote(block, at) {
+                    Some(quote) => at = quote + 1,
+                    None => {
+                        self.in_string = true;
+                        at = self.string(block, at);
                     }
-                }
-                b'{' | b'[' => self.depth += 1,
-                b'}' | b']' => {
-                    self.depth -= 1;
-                    if self.depth == list_depth {
-                        return at;
-                    }
-                }
-                _ => {}
+                },
+                b'{' | b'[' => depth += 1,
+                b'}' | b']' => depth -= 1,
+                _ => continue,
+            }
+            if depth == list_depth {
+                break;
             }
         }
+        self.depth = depth;
         at
     }
 
-    /// Passes over the string from `at` on; returns where it, or the block, ends.
+    /// Passes over the string that is open, from `at` on; returns where it, or the block, ends.
     fn string(&mut self, block: &[u8], at: usize) -> usize {
-        if self.escaped {
-            self.escaped = false;
-            return at + 1;
+        let begin = at + usize::from(mem::take(&mut self.escaped));
+        match closing_quote(block, begin) {
+            Some(quote) => {
+                self.in_string = false;
+                quote + 1
+            }
+            None => {
+                self.escaped = ends_in_escape(&block[begin..]);
+                block.len()
+            }
         }
-        let Some(found) = memchr2(b'"', b'\\', &block[at..]) else { return block.len() };
-        self.escaped = block[at + found] == b'\\';
-        self.in_string = self.escaped;
-        at + found + 1
     }
 
     /// The record that ends with this part, if it holds a needle. Few do, so that most are not even copied.
@@ -227,6 +231,25 @@ impl<'n> Walk<'n> {
             ScanError::NoRecords
         }
     }
+}
+
+/// Where the quote is that closes the string whose inside begins at `begin`.
+#[inline]
+fn closing_quote(block: &[u8], begin: usize) -> Option<usize> {
+    let mut at = begin;
+    loop {
+        at += memchr(b'"', &block[at..])? + 1;
+        let inside = &block[begin..at - 1];
+        if !ends_in_escape(inside) {
+            return Some(at - 1);
+        }
+    }
+}
+
+/// Whether the byte behind this text of a string is escaped: an odd number of backslashes stands before it.
+#[inline]
+fn ends_in_escape(text: &[u8]) -> bool {
+    text.ends_with(b"\\") && text.iter().rev().take_while(|&&byte| byte == b'\\').count() % 2 == 1
 }
 
 /// Whether a key, with its quotes, is `Records`, however it is escaped.
