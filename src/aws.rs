@@ -4,7 +4,7 @@ pub mod alert_topic;
 pub mod dedup_table;
 pub mod log_bucket;
 
-use std::{error::Error, time::Duration};
+use std::{error::Error, sync::LazyLock, time::Duration};
 
 use aws_config::{BehaviorVersion, SdkConfig, retry::RetryConfig, timeout::TimeoutConfig};
 use aws_sdk_s3::{config::http::HttpResponse, error::ProvideErrorMetadata, error::SdkError};
@@ -22,6 +22,9 @@ pub async fn sdk_config() -> SdkConfig {
     let retries = RetryConfig::standard().with_initial_backoff(Duration::from_millis(100));
     aws_config::defaults(BehaviorVersion::latest()).http_client(http).retry_config(retries).load().await
 }
+
+/// A client that a match alone needs: nearly every process ends without one.
+type OnFirstMatch<C> = LazyLock<C, Box<dyn FnOnce() -> C + Send>>;
 
 /// Limits for one call with all its attempts; the SDK by itself waits for ever.
 fn timeouts(attempt: u64, operation: u64) -> TimeoutConfig {

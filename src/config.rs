@@ -19,6 +19,8 @@ pub struct Config {
     pub https_format: HttpsFormat,
     /// `DENIED_ATTEMPTS`
     pub denied_attempts: bool,
+    /// `AWS_LAMBDA_FUNCTION_NAME`, which Lambda sets
+    pub function_name: String,
 }
 
 /// What https subscribers of the topic get.
@@ -83,6 +85,7 @@ impl Config {
                 HttpsFormat::Default
             },
             denied_attempts: !choice("DENIED_ATTEMPTS", "on", "off")?,
+            function_name: get("AWS_LAMBDA_FUNCTION_NAME").unwrap_or_else(|| "unknown".into()),
         })
     }
 }
@@ -125,6 +128,7 @@ mod tests {
             max_inflated_mib: 4096,
             https_format: HttpsFormat::Default,
             denied_attempts: true,
+            function_name: "unknown".into(),
         };
         assert_eq!(config(&[TOPIC, TABLE]).unwrap(), expected);
         let empty =
@@ -139,10 +143,12 @@ mod tests {
             ("MAX_INFLATED_MIB", "1"),
             ("HTTPS_FORMAT", "chat"),
             ("DENIED_ATTEMPTS", "off"),
+            ("AWS_LAMBDA_FUNCTION_NAME", "f"),
         ];
         let config = config(&[&[TOPIC, TABLE][..], &all].concat()).unwrap();
         assert_eq!((config.dedup_period.as_secs(), config.max_inflated_mib), (2_592_000, 1));
         assert_eq!((config.https_format, config.denied_attempts), (HttpsFormat::Chat, false));
+        assert_eq!(config.function_name, "f");
     }
 
     #[test]

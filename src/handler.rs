@@ -93,7 +93,7 @@ impl Handler {
             }
         };
         let in_time = timeout_at(deadline, work).await.is_ok();
-        line.answer(in_time)
+        line.answer(in_time, &self.config.function_name)
     }
 }
 

@@ -28,8 +28,9 @@ pub struct Counts {
 }
 
 impl Counts {
-    /// The line for the log; `None` if nothing happened. `milliseconds` is the time since 1970.
-    pub fn embedded_metric(&self, milliseconds: i64) -> Option<String> {
+    /// The line for the log; `None` if nothing happened. `milliseconds` is the time since 1970. The function's name
+    /// keeps the metrics of two stacks apart.
+    pub fn embedded_metric(&self, function_name: &str, milliseconds: i64) -> Option<String> {
         let values = [
             ("FilesDelivered", self.files_scanned + self.files_skipped + self.files_failed),
             ("FilesScanned", self.files_scanned),
@@ -49,7 +50,8 @@ impl Counts {
         }
         let metrics: Vec<Value> = values.iter().map(|(name, _)| json!({ "Name": name, "Unit": "Count" })).collect();
         let mut line: Map<String, Value> = values.iter().map(|&(name, count)| (name.into(), count.into())).collect();
-        let directive = json!({ "Namespace": NAMESPACE, "Dimensions": [[]], "Metrics": metrics });
+        let directive = json!({ "Namespace": NAMESPACE, "Dimensions": [["FunctionName"]], "Metrics": metrics });
+        line.insert("FunctionName".into(), function_name.into());
         line.insert("_aws".into(), json!({ "Timestamp": milliseconds, "CloudWatchMetrics": [directive] }));
         Some(Value::Object(line).to_string())
     }
@@ -62,25 +64,26 @@ mod tests {
     #[test]
     fn the_totals_are_the_sums_of_the_outcomes() {
         let counts = Counts { files_scanned: 1, files_skipped: 2, files_failed: 4, ..Counts::default() };
-        let line: Value = serde_json::from_str(&counts.embedded_metric(7).unwrap()).unwrap();
+        let line: Value = serde_json::from_str(&counts.embedded_metric("f", 7).unwrap()).unwrap();
         assert_eq!((line["FilesDelivered"].clone(), line["Matches"].clone()), (json!(7), json!(0)));
         let counts = Counts { matches_published: 1, matches_suppressed: 2, matches_failed: 4, ..Counts::default() };
-        let line: Value = serde_json::from_str(&counts.embedded_metric(7).unwrap()).unwrap();
+        let line: Value = serde_json::from_str(&counts.embedded_metric("f", 7).unwrap()).unwrap();
         assert_eq!((line["FilesDelivered"].clone(), line["Matches"].clone()), (json!(0), json!(7)));
     }
 
     #[test]
     fn every_value_is_declared_as_a_metric() {
         let line: Value =
-            serde_json::from_str(&Counts { files_scanned: 1, ..Counts::default() }.embedded_metric(7).unwrap())
+            serde_json::from_str(&Counts { files_scanned: 1, ..Counts::default() }.embedded_metric("f", 7).unwrap())
                 .unwrap();
         let declared = line["_aws"]["CloudWatchMetrics"][0]["Metrics"].as_array().unwrap();
         assert!(declared.iter().all(|metric| line[metric["Name"].as_str().unwrap()].is_u64()));
-        assert_eq!(declared.len() + 1, line.as_object().unwrap().len());
+        assert_eq!(line["FunctionName"], "f");
+        assert_eq!(declared.len() + 2, line.as_object().unwrap().len());
     }
 
     #[test]
     fn an_invocation_that_did_nothing_leaves_no_line() {
-        assert_eq!(Counts::default().embedded_metric(7), None);
+        assert_eq!(Counts::default().embedded_metric("f", 7), None);
     }
 }

@@ -106,7 +106,7 @@ def demo(bootstrap):
         )
 
         step("template.yaml is deployed: rule, queues, function, dedup table, topics, alarm")
-        parameters = {"LogBucketName": BUCKET, "AlertEmail": "security@example.com"}
+        parameters = {"Source": "existing-bucket", "LogBucketName": BUCKET, "AlertEmail": "security@example.com"}
         outputs = local_aws.deploy(endpoint, bootstrap, "quarantine-alert", parameters)
         for name, value in sorted(outputs.items()):
             print(f"   {name:<19}{value}")

@@ -8,8 +8,10 @@ use flate2::{Compression, write::GzEncoder};
 #[derive(Clone, Copy, PartialEq)]
 pub enum Kind {
     Clean,
-    /// The policy's name inside policy documents and console reads, and attachments of other policies.
+    /// The policy's name inside policy documents.
     NearMisses,
+    /// Attachments of other policies.
+    OtherPolicies,
     /// A quarantine in the middle.
     OneMatch,
 }
@@ -25,8 +27,11 @@ fn file(random: &mut Random, bytes: usize, kind: Kind) -> String {
     text.push_str("{\"Records\":[");
     let mut is_matched = false;
     while text.len() < bytes {
-        if kind == Kind::NearMisses && random.below(50) == 0 {
+        let is_special = random.below(50) == 0;
+        if kind == Kind::NearMisses && is_special {
             record(random, &mut text, "iam.amazonaws.com", "CreatePolicy", NEAR_MISS);
+        } else if kind == Kind::OtherPolicies && is_special {
+            record(random, &mut text, "iam.amazonaws.com", "AttachUserPolicy", OTHER_POLICY);
         } else if kind == Kind::OneMatch && !is_matched && text.len() > bytes / 2 {
             is_matched = true;
             record(random, &mut text, "iam.amazonaws.com", "AttachUserPolicy", MATCH);
@@ -40,6 +45,7 @@ fn file(random: &mut Random, bytes: usize, kind: Kind) -> String {
 }
 
 const NEAR_MISS: &str = r#"{"policyName":"readers","policyDocument":"{\"Resource\":\"arn:aws:iam::aws:policy/AWSCompromisedKeyQuarantine*\"}"}"#;
+const OTHER_POLICY: &str = r#"{"userName":"user-%","policyArn":"arn:aws:iam::aws:policy/ReadOnlyAccess"}"#;
 const MATCH: &str = r#"{"userName":"alice","policyArn":"arn:aws:iam::aws:policy/AWSCompromisedKeyQuarantineV3"}"#;
 const CALLS: [(&str, &str, &str); 8] = [
     (

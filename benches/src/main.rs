@@ -12,6 +12,7 @@ use std::{
 use cpu_time::ProcessTime;
 use flate2::{Decompress, FlushDecompress, Status};
 use libdeflater::Decompressor;
+use made::Kind;
 use quarantine_alert::{
     record::Record,
     rule::Rules,
@@ -28,21 +29,52 @@ const ROUNDS: usize = 7;
 type Scan<'a> = (&'a str, Box<dyn FnMut(&[u8]) + 'a>);
 
 fn main() {
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match arguments[..] {
+        [] => ratios(Vec::new()),
+        ["made", folder] => {
+            for (number, file) in medium(Kind::Clean).iter().enumerate() {
+                fs::write(format!("{folder}/{number}.json.gz"), file).expect("a folder to write to");
+            }
+        }
+        ["scan", folder] => {
+            let rules = Rules::new(true);
+            let needles = rules.needles().expect("the rules have needles");
+            read(folder).iter().for_each(|file| scan(file, &rules, &needles));
+        }
+        ["limit", folder] => {
+            let mut limit = limit();
+            read(folder).iter().for_each(|file| limit(file));
+        }
+        [folder] => ratios(read(folder)),
+        _ => panic!("quarantine-alert-benches [FOLDER | made FOLDER | scan FOLDER | limit FOLDER]"),
+    }
+}
+
+fn medium(kind: Kind) -> Vec<Vec<u8>> {
+    made::set(8, 66 << 17, kind)
+}
+
+/// The gzip files of a folder.
+fn read(folder: &str) -> Vec<Vec<u8>> {
+    let entries = fs::read_dir(folder).expect("a folder of log files").flatten();
+    entries.filter_map(|entry| fs::read(entry.path()).ok()).filter(|file| file.starts_with(&[0x1f, 0x8b])).collect()
+}
+
+fn ratios(real: Vec<Vec<u8>>) {
     let rules = Rules::new(true);
     let needles = rules.needles().expect("the rules have needles");
     let mut sets = vec![
-        ("small", made::set(1000, 45 << 10, made::Kind::Clean)),
-        ("medium", made::set(8, 66 << 17, made::Kind::Clean)),
-        ("large", made::set(1, 163 << 20, made::Kind::Clean)),
-        ("medium, near misses", made::set(8, 66 << 17, made::Kind::NearMisses)),
-        ("medium, one match each", made::set(8, 66 << 17, made::Kind::OneMatch)),
+        ("small", made::set(1000, 45 << 10, Kind::Clean)),
+        ("medium", medium(Kind::Clean)),
+        ("large", made::set(1, 163 << 20, Kind::Clean)),
+        ("medium, policy documents that name it", medium(Kind::NearMisses)),
+        ("medium, attachments of other policies", medium(Kind::OtherPolicies)),
+        ("medium, one match in the middle", medium(Kind::OneMatch)),
+        ("real", real),
     ];
-    if let Some(folder) = env::args().nth(1) {
-        let entries = fs::read_dir(&folder).expect("a folder of log files").flatten();
-        let files =
-            entries.filter_map(|entry| fs::read(entry.path()).ok()).filter(|file| file.starts_with(&[0x1f, 0x8b]));
-        sets.push(("real", files.collect()));
-    }
+    sets.retain(|(_, files)| !files.is_empty());
     println!("ratio of CPU time to libdeflate alone: median (least to most) of {ROUNDS} rounds in turn\n");
     for (name, files) in &sets {
         let bytes: usize = files.iter().map(Vec::len).sum();
@@ -52,19 +84,12 @@ fn main() {
 }
 
 fn measure(files: &[Vec<u8>], rules: &Rules, needles: &Needles) {
-    let mut limit = (Decompressor::new(), Vec::new());
+    let mut limit = limit();
     let mut buffer = vec![0; 256 << 10];
     let mut scans: Vec<Scan> = vec![
         (
             "libdeflate, no scan (the limit)",
-            Box::new(move |file| {
-                let size = u32::from_le_bytes(file[file.len() - 4..].try_into().expect("a trailer")) as usize;
-                let (decompressor, out) = &mut limit;
-                if out.len() < size {
-                    out.resize(size, 0);
-                }
-                black_box(decompressor.gzip_decompress(file, out).expect("a whole file"));
-            }),
+            Box::new(move |file| limit(file)),
         ),
         ("flate2 (zlib-rs), no scan", Box::new(move |file| stream(file, &mut buffer))),
         ("quarantine-alert", Box::new(|file| scan(file, rules, needles))),
@@ -91,6 +116,17 @@ fn measure(files: &[Vec<u8>], rules: &Rules, needles: &Needles) {
         println!("  {name:<34}{median:>7.2}  ({least:.2} to {most:.2})");
     }
     println!();
+}
+
+fn limit() -> impl FnMut(&[u8]) {
+    let (mut decompressor, mut out) = (Decompressor::new(), Vec::new());
+    move |file| {
+        let size = u32::from_le_bytes(file[file.len() - 4..].try_into().expect("a trailer")) as usize;
+        if out.len() < size {
+            out.resize(size, 0);
+        }
+        black_box(decompressor.gzip_decompress(file, &mut out).expect("a whole file"));
+    }
 }
 
 /// The function's own code, as its handler drives it.

@@ -1,13 +1,15 @@
 //! Message → SNS.
 
+use std::sync::LazyLock;
+
 use aws_config::{Region, SdkConfig};
 use aws_sdk_sns::{Client, config::Builder, types::MessageAttributeValue};
 
-use super::{explain, is_passing, timeouts};
+use super::{OnFirstMatch, explain, is_passing, timeouts};
 use crate::{config::Config, message::Message};
 
 pub struct AlertTopic {
-    sns: Client,
+    sns: OnFirstMatch<Client>,
     arn: String,
 }
 
@@ -32,8 +34,9 @@ impl AlertTopic {
     /// The topic may be in another region than the function.
     pub fn new(sdk: &SdkConfig, config: &Config) -> AlertTopic {
         let region = Region::new(config.alert_topic_region.clone());
-        let sns = Builder::from(sdk).region(region).timeout_config(timeouts(4, 10)).build();
-        AlertTopic { sns: Client::from_conf(sns), arn: config.alert_topic_arn.clone() }
+        let sns = Builder::from(sdk).region(region).timeout_config(timeouts(4, 10));
+        let client = || Client::from_conf(sns.build());
+        AlertTopic { sns: LazyLock::new(Box::new(client)), arn: config.alert_topic_arn.clone() }
     }
 
     /// # Errors

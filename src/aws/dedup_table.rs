@@ -1,5 +1,7 @@
 //! The documents of deduplication, in DynamoDB: one item per dedup key, changed by compare-and-swap.
 
+use std::sync::LazyLock;
+
 use aws_config::SdkConfig;
 use aws_sdk_dynamodb::{
     Client,
@@ -8,11 +10,11 @@ use aws_sdk_dynamodb::{
     types::AttributeValue,
 };
 
-use super::{explain, timeouts};
+use super::{OnFirstMatch, explain, timeouts};
 use crate::dedup::Document;
 
 pub struct DedupTable {
-    dynamodb: Client,
+    dynamodb: OnFirstMatch<Client>,
     name: String,
 }
 
@@ -27,8 +29,9 @@ pub struct TableError {
 
 impl DedupTable {
     pub fn new(sdk: &SdkConfig, name: &str) -> DedupTable {
-        let config = Builder::from(sdk).timeout_config(timeouts(1, 3)).build();
-        DedupTable { dynamodb: Client::from_conf(config), name: name.to_owned() }
+        let config = Builder::from(sdk).timeout_config(timeouts(1, 3));
+        let client = || Client::from_conf(config.build());
+        DedupTable { dynamodb: LazyLock::new(Box::new(client)), name: name.to_owned() }
     }
 
     /// # Errors

@@ -137,7 +137,7 @@ impl Line {
     }
 
     /// What the trigger is told; `in_time` unless the deadline has cut the line off.
-    pub fn answer(mut self, in_time: bool) -> Result<Response, Failure> {
+    pub fn answer(mut self, in_time: bool, function_name: &str) -> Result<Response, Failure> {
         for scan in self.scans.iter().filter(|scan| !scan.ended) {
             let log_file = Arc::new(scan.log_file.clone());
             let failure = if in_time { Failure::Lost(log_file) } else { Failure::NotScanned(log_file) };
@@ -147,7 +147,7 @@ impl Line {
         for turn in ready.chain(self.waiting.into_iter().map(|(_, turn)| turn)) {
             self.outcome.settle(turn, Err(Problem::NoTime));
         }
-        self.outcome.answer()
+        self.outcome.answer(function_name)
     }
 
     fn arrived(&mut self, found: Found, judge: &impl Fn(Record) -> Option<Match>) {

@@ -110,13 +110,13 @@ impl Outcome {
     }
 
     /// What the trigger is told. Where it is no queue, the runtime logs the first failure.
-    pub fn answer(mut self) -> Result<Response, Failure> {
+    pub fn answer(mut self, function_name: &str) -> Result<Response, Failure> {
         // The match in hand when the time ran out.
         for item in (0..self.items.len()).filter(|&item| self.items[item].open > 0).collect::<Vec<_>>() {
             self.counts.matches_failed += self.items[item].open;
             self.fail(item, Failure::Deadline);
         }
-        self.log_counts();
+        self.log_counts(function_name);
         let mut response = SqsBatchResponse::default();
         let mut first = None;
         for Item { id, failures, .. } in self.items {
@@ -137,9 +137,9 @@ impl Outcome {
     }
 
     /// CloudWatch reads metrics only from a line that is nothing else.
-    fn log_counts(&self) {
+    fn log_counts(&self, function_name: &str) {
         let milliseconds = OffsetDateTime::now_utc().unix_timestamp() * 1000;
-        if let Some(line) = self.counts.embedded_metric(milliseconds)
+        if let Some(line) = self.counts.embedded_metric(function_name, milliseconds)
             && let Err(error) = writeln!(io::stdout(), "{line}")
         {
             warn!("The metrics of this invocation are lost: {error}.");

@@ -3,6 +3,8 @@
 //! The members' frames (RFC 1952) are read here, and flate2 inflates what is in them: its own gzip reader would
 //! check the sum with zlib-rs's CRC, which costs a third of the whole scan more than crc32fast's.
 
+use std::{cell::Cell, mem};
+
 use crc32fast::Hasher;
 use flate2::{Decompress, FlushDecompress, Status};
 
@@ -15,6 +17,11 @@ const GZIP: u8 = 0x1f;
 /// CloudTrail's have ten bytes; a name or a comment may follow.
 const MOST_HEADER_BYTES: usize = 4096;
 const TRAILER_BYTES: usize = 8;
+
+thread_local! {
+    /// Many files wait for their next chunk at once, and need no block meanwhile: the one that has a chunk takes it.
+    static SPARE_BLOCK: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
 
 pub(super) struct Inflate {
     form: Form,
@@ -100,8 +107,7 @@ impl Inflate {
                 Form::Corrupt => return Err(ScanError::CorruptGzip { inflated_bytes: self.inflated_bytes }),
             }
         }
-        // Many files wait for their next chunk at once, and need no block meanwhile.
-        self.block = Vec::new();
+        SPARE_BLOCK.set(mem::take(&mut self.block));
         Ok(None)
     }
 
@@ -137,6 +143,9 @@ impl Inflate {
 
     /// Inflates into the block. An error counts once what came before it is handed out.
     fn inflate_block(&mut self, chunk: &mut &[u8]) {
+        if self.block.capacity() == 0 {
+            self.block = SPARE_BLOCK.take();
+        }
         self.block.clear();
         self.block.reserve_exact(BLOCK_BYTES);
         let taken = self.inflate.total_in();

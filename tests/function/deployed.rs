@@ -30,7 +30,7 @@ async fn the_deployed_template_alerts_with_its_own_permissions_alone() {
     let put = account.s3.put_bucket_notification_configuration().bucket(&account.bucket);
     put.notification_configuration(on.build()).send().await.unwrap();
 
-    let outputs = deploy(&account, &[format!("LogBucketName={}", account.bucket)]);
+    let outputs = deploy(&account, &["Source=existing-bucket".into(), format!("LogBucketName={}", account.bucket)]);
     account.alert_queue = account.subscribe(&outputs["AlertTopicArn"], "alerts").await;
     put_log_files(&account, &["quarantined"]).await;
     let alert = account.next_alert().await;

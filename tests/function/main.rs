@@ -11,5 +11,7 @@ mod deployed;
 mod docs;
 mod faults;
 mod incidents;
+mod limits;
 mod support;
+mod template;
 mod way;

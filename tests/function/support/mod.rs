@@ -133,6 +133,10 @@ impl Function {
         (log, metrics)
     }
 
+    pub fn id(&self) -> u32 {
+        self.process.id()
+    }
+
     /// Waits for the function to end by itself.
     pub fn wait(&mut self) -> Option<i32> {
         self.process.wait().unwrap().code()

@@ -24,6 +24,8 @@ pub enum Fault {
     Cut,
     /// The server does it, and the connection is closed after so many bytes of the answer.
     CutAnswer(usize),
+    /// The server does it, and after so many bytes of the answer nothing more comes.
+    StallAnswer(usize),
     /// Never answered; the server does not see it.
     Hang,
     /// Passed on after that time.
@@ -104,6 +106,12 @@ impl Wire {
                 Fault::CutAnswer(bytes) => {
                     let answer = forward()?;
                     stream.write_all(&answer[..bytes.min(answer.len())])?;
+                }
+                Fault::StallAnswer(bytes) => {
+                    let answer = forward()?;
+                    stream.write_all(&answer[..bytes.min(answer.len())])?;
+                    // Until the function gives up.
+                    let _ = Request::read(&mut reader);
                 }
                 Fault::Hang => {
                     // Until the function gives up.

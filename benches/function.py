@@ -1,0 +1,200 @@
+"""What the built function costs as a process: start, memory, growth, a batch. Everything is measured in one run.
+
+    python3 benches/function.py FUNCTION BARE
+
+FUNCTION and BARE are built binaries; the second does nothing but poll. A Runtime API and an S3 whose every answer
+takes 30 ms stand beside them, on loopback. CPU time is the scheduler's own count (/proc, so Linux only).
+"""
+
+import asyncio
+import contextlib
+import gzip
+import json
+import os
+import pathlib
+import statistics
+import sys
+import time
+
+LATENCY = 0.030
+KEY = "AWSLogs/123456789012/CloudTrail/us-east-1/2026/11/24/123456789012_CloudTrail_us-east-1_20261124T0305Z_{}.json.gz"
+RECORD = {
+    "eventVersion": "1.11",
+    "userIdentity": {"type": "AssumedRole", "arn": "arn:aws:sts::123456789012:assumed-role/worker/i-0abc"},
+    "eventTime": "2026-11-24T03:00:00Z",
+    "eventSource": "s3.amazonaws.com",
+    "eventName": "GetObject",
+    "awsRegion": "us-east-1",
+    "sourceIPAddress": "10.0.0.7",
+    "userAgent": "[Boto3/1.40]",
+    "requestParameters": {"bucketName": "data"},
+    "recipientAccountId": "123456789012",
+}
+DELIVERY = (pathlib.Path(__file__).parent.parent / "events/sqs-s3-object-created.json").read_text()
+MIB = 1 << 20
+
+
+class Local:
+    """A Runtime API and an S3 in one server."""
+
+    def __init__(self):
+        self.objects, self.payloads, self.answers = {}, asyncio.Queue(), asyncio.Queue()
+        self.polled = asyncio.Event()
+
+    async def serve(self, reader, writer):
+        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
+            while True:
+                head = (await reader.readuntil(b"\r\n\r\n")).decode()
+                method, path, _ = head.split("\r\n", 1)[0].split()
+                lengths = [line.split(":")[1] for line in head.split("\r\n") if line.lower().startswith("content-length:")]
+                body = await reader.readexactly(int(lengths[0])) if lengths else b""
+                await self.answer(writer, method, path.split("?")[0], body)
+                await writer.drain()
+        writer.close()
+
+    async def answer(self, writer, method, path, body):
+        if path.endswith("/invocation/next"):
+            self.polled.set()
+            payload = await self.payloads.get()
+            if payload is None:
+                raise ConnectionError("the function has ended")
+            deadline = int((time.time() + 900) * 1000)
+            write(writer, [payload], f"lambda-runtime-aws-request-id: 1\r\nlambda-runtime-deadline-ms: {deadline}\r\n")
+        elif method == "POST":
+            write(writer, [b"{}"])
+            await self.answers.put((path, body))
+        else:
+            await asyncio.sleep(LATENCY)
+            write(writer, self.objects[path])
+
+    async def invoke(self, keys):
+        """Hands a batch over; gives how long it took, in seconds."""
+        messages = []
+        for key in keys:
+            message = json.loads(DELIVERY)["Records"][0]
+            body = json.loads(message["body"])
+            body["Records"][0]["s3"]["object"]["key"] = key
+            messages.append(message | {"messageId": key, "body": json.dumps(body)})
+        start = time.perf_counter()
+        await self.payloads.put(json.dumps({"Records": messages}).encode())
+        path, answer = await self.answers.get()
+        took = time.perf_counter() - start
+        if not path.endswith("/response") or json.loads(answer)["batchItemFailures"]:
+            sys.exit(f"the function failed: {answer.decode()[:500]}")
+        return took
+
+    def put(self, name, parts):
+        key = KEY.format(name)
+        self.objects[f"/example-trail-logs/{key}"] = parts
+        return key
+
+
+def write(writer, parts, headers=""):
+    length = sum(map(len, parts))
+    writer.write(f"HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n{headers}\r\n".encode())
+    for part in parts:
+        writer.write(part)
+
+
+@contextlib.asynccontextmanager
+async def running(local, port, program):
+    """A function, from its start to its first poll; gives it with the time that took."""
+    local.polled.clear()
+    local.payloads = asyncio.Queue()
+    variables = {
+        "AWS_LAMBDA_RUNTIME_API": f"127.0.0.1:{port}", "AWS_LAMBDA_FUNCTION_NAME": "function",
+        "AWS_LAMBDA_FUNCTION_VERSION": "1", "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "256", "AWS_REGION": "us-east-1",
+        "AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local", "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
+        "ALERT_TOPIC_ARN": "arn:aws:sns:us-east-1:123456789012:alerts", "DEDUP_TABLE": "dedup",
+    }
+    start = time.perf_counter()
+    process = await asyncio.create_subprocess_exec(program, env=variables, stdout=asyncio.subprocess.DEVNULL)
+    try:
+        await asyncio.wait_for(local.polled.wait(), 10)
+        yield process.pid, time.perf_counter() - start
+    finally:
+        process.kill()
+        await process.wait()
+        await local.payloads.put(None)
+
+
+def cpu(pid):
+    """The CPU time of all threads so far, in seconds."""
+    tasks = pathlib.Path(f"/proc/{pid}/task").iterdir()
+    return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks) / 1e9
+
+
+def memory(pid, field="VmHWM"):
+    """The peak of the resident memory, in MiB."""
+    lines = pathlib.Path(f"/proc/{pid}/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(field)) / 1024
+
+
+def log_file(records, seed):
+    text = [json.dumps(RECORD | {"eventID": f"{seed:08x}-{number:08x}", "requestID": f"{hash((seed, number)):x}"})
+            for number in range(records)]
+    return "{\"Records\":[" + ",".join(text) + "]}"
+
+
+def large(mib):
+    """A log file of so many inflated MiB, made of gzip members so that it need not be held."""
+    record = ("," + json.dumps(RECORD)).encode()
+    member = gzip.compress(record * (MIB // len(record) + 1), 6)
+    first = gzip.compress(b'{"Records":[' + record[1:])
+    return [first, *[member] * mib, gzip.compress(b"]}")]
+
+
+def spread(values, digits=1):
+    values = sorted(values)
+    return f"{statistics.median(values):.{digits}f} ({values[0]:.{digits}f} to {values[-1]:.{digits}f})"
+
+
+async def main(function, bare):
+    local = Local()
+    server = await asyncio.start_server(local.serve, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    print(f"binary: {os.path.getsize(function) / 1e6:.1f} MB, bare {os.path.getsize(bare) / 1e6:.1f} MB")
+
+    starts = {program: [] for program in (bare, function)}
+    for _ in range(21):
+        for program, figures in starts.items():
+            async with running(local, port, program) as (pid, wall):
+                figures.append((cpu(pid) * 1e3, wall * 1e3, memory(pid)))
+    for program, name in ((bare, "bare"), (function, "function")):
+        cpus, walls, peaks = zip(*starts[program])
+        print(f"start to first poll, {name}: CPU {spread(cpus)} ms, wall {spread(walls)} ms, memory {spread(peaks)} MiB")
+    ratios = [ours[0] / theirs[0] for ours, theirs in zip(starts[function], starts[bare])]
+    print(f"start to first poll, CPU, function / bare: {spread(ratios, 2)}")
+
+    small = [local.put(f"small{number}", [gzip.compress(log_file(20, number).encode())]) for number in range(1000)]
+    async with running(local, port, function) as (pid, _):
+        await local.invoke(small[:1])
+        singles, batches = [], []
+        for _ in range(9):
+            before = cpu(pid)
+            wall = await local.invoke(small[:1])
+            singles.append((wall * 1e3, (cpu(pid) - before) * 1e3))
+        for start in range(0, 1000, 100):
+            before = cpu(pid)
+            wall = await local.invoke(small[start : start + 100])
+            batches.append((wall * 1e3, (cpu(pid) - before) * 10, memory(pid)))
+        walls, cpus, peaks = zip(*batches)
+        print(f"one small log file, 30 ms away: wall {spread([wall for wall, _ in singles])} ms, "
+              f"CPU {spread([cpu for _, cpu in singles], 2)} ms")
+        print(f"a batch of 100, 30 ms away: wall {spread(walls)} ms, CPU a log file {spread(cpus, 3)} ms")
+        print(f"memory, peak: after 100 log files {peaks[0]:.1f} MiB, after 1000 {peaks[-1]:.1f} MiB")
+
+    async with running(local, port, function) as (pid, _):
+        await local.invoke(small[:1])
+        idle = memory(pid)
+        for mib in (1, 16, 256, 2048):
+            key = local.put("large", large(mib))
+            before = cpu(pid)
+            await local.invoke([key])
+            print(f"a log file of {mib} MiB inflated: CPU {(cpu(pid) - before) * 1e3 / mib:.2f} ms a MiB, "
+                  f"memory {memory(pid) - idle:.1f} MiB above idle")
+    server.close()
+
+
+if __name__ == "__main__":
+    asyncio.run(main(*sys.argv[1:3]))

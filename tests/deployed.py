@@ -1,0 +1,325 @@
+"""The stack as a user deploys it, on the local AWS: `sam deploy` in each source mode, and all that an operator does.
+
+    python tests/deployed.py BOOTSTRAP
+
+What the local AWS refuses is taken out of the template first (tools/local_aws.py names it): a trail cannot be created
+there, so for new-trail the bucket, its policy and all behind it are tested.
+"""
+
+import contextlib
+import gzip
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "tools"))
+import local_aws  # noqa: E402
+
+BOOTSTRAP = sys.argv.pop(1)
+SAM = ROOT / ".tools/sam/bin/sam"
+KEY = "AWSLogs/123456789012/CloudTrail/us-east-1/2026/11/24/123456789012_CloudTrail_us-east-1_20261124T0305Z_{}.json.gz"
+
+
+class Stack:
+    """A stack on a local AWS of its own."""
+
+    def __init__(self, endpoint, folder):
+        self.endpoint, self.folder = endpoint, folder
+        self.environment = os.environ | {
+            "AWS_ENDPOINT_URL": endpoint, "AWS_ACCESS_KEY_ID": "123456789012", "AWS_SECRET_ACCESS_KEY": "local",
+            "AWS_REGION": local_aws.REGION, "AWS_DEFAULT_REGION": local_aws.REGION, "SAM_CLI_TELEMETRY": "0",
+        }
+
+    def client(self, service):
+        return local_aws.client(service, self.endpoint)
+
+    def sam(self, *arguments):
+        result = subprocess.run([SAM, *arguments], cwd=self.folder, env=self.environment, capture_output=True, text=True)
+        assert result.returncode == 0, result.stdout + result.stderr
+
+    def deploy(self, **parameters):
+        shutil.copytree(pathlib.Path(BOOTSTRAP).parent, self.folder / "package", ignore=only_the_bootstrap, dirs_exist_ok=True)
+        (self.folder / "package" / pathlib.Path(BOOTSTRAP).name).rename(self.folder / "package/bootstrap")
+        (self.folder / "template.json").write_text(local_aws.template("package"))
+        self.sam(
+            "deploy", "--template", "template.json", "--stack-name", "quarantine-alert", "--resolve-s3", "--no-progressbar",
+            "--no-confirm-changeset", "--no-fail-on-empty-changeset", "--capabilities", "CAPABILITY_IAM",
+            "--parameter-overrides", *(f"{name}={value}" for name, value in parameters.items()),
+        )
+        [description] = self.client("cloudformation").describe_stacks(StackName="quarantine-alert")["Stacks"]
+        return {output["OutputKey"]: output["OutputValue"] for output in description["Outputs"]}
+
+    def operate(self, *arguments):
+        command = [sys.executable, ROOT / "tools/operate.py", *arguments]
+        return subprocess.run(command, env=self.environment, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+
+    def listen(self, topic):
+        """A queue that gets what is published to the topic."""
+        sqs = self.client("sqs")
+        queue = sqs.create_queue(QueueName=f"listen-{topic.rsplit(':')[-1]}")["QueueUrl"]
+        arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+        allow = {"Effect": "Allow", "Principal": {"Service": "sns.amazonaws.com"}, "Action": "sqs:SendMessage", "Resource": arn}
+        sqs.set_queue_attributes(
+            QueueUrl=queue, Attributes={"Policy": json.dumps({"Version": "2012-10-17", "Statement": [allow]})}
+        )
+        self.client("sns").subscribe(
+            TopicArn=topic, Protocol="sqs", Endpoint=arn, Attributes={"RawMessageDelivery": "true"}
+        )
+        return queue
+
+    def receive(self, queue, seconds=30):
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            for message in self.client("sqs").receive_message(QueueUrl=queue, WaitTimeSeconds=5).get("Messages", []):
+                self.client("sqs").delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
+                return message["Body"]
+        return None
+
+    def put(self, bucket, name, content=None):
+        if content is None:
+            content = gzip.compress((ROOT / f"events/log-files/{name}.json").read_bytes())
+        self.client("s3").put_object(Bucket=bucket, Key=KEY.format(name), Body=content)
+        return KEY.format(name)
+
+    def log(self, group):
+        logs = self.client("logs")
+        streams = logs.describe_log_streams(logGroupName=group)["logStreams"]
+        return "\n".join(
+            event["message"]
+            for stream in streams
+            for event in logs.get_log_events(logGroupName=group, logStreamName=stream["logStreamName"])["events"]
+        )
+
+
+def only_the_bootstrap(_, names):
+    return [name for name in names if name != pathlib.Path(BOOTSTRAP).name]
+
+
+def until(condition, seconds=30):
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if result := condition():
+            return result
+        time.sleep(0.2)
+    return condition()
+
+
+class Deployed(unittest.TestCase):
+    def setUp(self):
+        self.resources = contextlib.ExitStack()
+        self.addCleanup(self.resources.close)
+
+    def stack(self, auth=False):
+        endpoint = self.resources.enter_context(local_aws.server(auth=auth))
+        return Stack(endpoint, pathlib.Path(self.resources.enter_context(tempfile.TemporaryDirectory())))
+
+    def bucket(self, stack, name="example-trail-logs"):
+        stack.client("s3").create_bucket(Bucket=name)
+        enabled = stack.operate("enable-eventbridge", name, "--yes")
+        self.assertEqual(enabled.returncode, 0, enabled.stderr)
+        return name
+
+    def alerts(self, stack, out, bucket, name="quarantined", entity="ci-deploy"):
+        queue = stack.listen(out["AlertTopicArn"])
+        stack.put(bucket, name)
+        body = stack.receive(queue)
+        self.assertIsNotNone(body, stack.log(out["LogGroupName"]))
+        self.assertEqual(json.loads(body)["entity"]["name"], entity)
+
+    def test_existing_bucket_created_updated_and_deleted(self):
+        stack = self.stack()
+        bucket = self.bucket(stack)
+        parameters = {"Source": "existing-bucket", "LogBucketName": bucket, "AlertEmail": "a@example.com", "FastPath": "on"}
+        out = stack.deploy(**parameters)
+        sqs, events = stack.client("sqs"), stack.client("events")
+        queue = sqs.get_queue_attributes(QueueUrl=out["DeliveryQueueUrl"], AttributeNames=["All"])["Attributes"]
+        redrive = json.loads(queue["RedrivePolicy"])
+        self.assertEqual((queue["VisibilityTimeout"], int(redrive["maxReceiveCount"])), ("360", 5))
+        self.assertEqual(redrive["deadLetterTargetArn"], out["FailureQueueArn"])
+        rules = [rule for rule in events.list_rules()["Rules"] if "EventPattern" in rule]
+        self.assertEqual(len(rules), 2)
+        for rule in rules:
+            [target] = events.list_targets_by_rule(Rule=rule["Name"])["Targets"]
+            self.assertEqual((target["Arn"], target["DeadLetterConfig"]["Arn"]), (out["DeliveryQueueArn"], out["FailureQueueArn"]))
+        self.alerts(stack, out, bucket)
+        table = stack.client("dynamodb").describe_table(TableName=out["DedupTableName"])["Table"]
+        self.assertEqual(table["KeySchema"], [{"AttributeName": "dedup_key", "KeyType": "HASH"}])
+
+        updated = stack.deploy(**parameters | {"FastPath": "off", "DedupPeriodMinutes": "30", "HttpsFormat": "chat"})
+        self.assertEqual(updated["DedupTableName"], out["DedupTableName"])
+        [function] = stack.client("lambda").list_functions()["Functions"]
+        variables = function["Environment"]["Variables"]
+        self.assertEqual((variables["DEDUP_PERIOD_MINUTES"], variables["HTTPS_FORMAT"]), ("30", "chat"))
+        self.assertEqual(len([rule for rule in events.list_rules()["Rules"] if "EventPattern" in rule]), 1)
+
+        stack.sam("delete", "--stack-name", "quarantine-alert", "--no-prompts", "--region", local_aws.REGION)
+        self.assertEqual(stack.client("lambda").list_functions()["Functions"], [])
+        # The bucket is somebody else's, and what was alerted outlives the stack.
+        self.assertEqual(stack.client("s3").list_objects_v2(Bucket=bucket)["KeyCount"], 1)
+        self.assertIn(out["DedupTableName"], stack.client("dynamodb").list_tables()["TableNames"])
+
+    def test_existing_topic(self):
+        stack = self.stack()
+        topic = stack.client("sns").create_topic(Name="log-files")["TopicArn"]
+        stack.client("s3").create_bucket(Bucket="example-trail-logs")
+        notify = {"TopicConfigurations": [{"TopicArn": topic, "Events": ["s3:ObjectCreated:*"]}]}
+        stack.client("s3").put_bucket_notification_configuration(Bucket="example-trail-logs", NotificationConfiguration=notify)
+        out = stack.deploy(Source="existing-topic", LogBucketName="example-trail-logs", LogTopicArn=topic)
+        [subscription] = stack.client("sns").list_subscriptions_by_topic(TopicArn=topic)["Subscriptions"]
+        self.assertEqual(subscription["Endpoint"], out["DeliveryQueueArn"])
+        self.alerts(stack, out, "example-trail-logs")
+        stack.sam("delete", "--stack-name", "quarantine-alert", "--no-prompts", "--region", local_aws.REGION)
+        self.assertEqual(stack.client("sns").list_subscriptions_by_topic(TopicArn=topic)["Subscriptions"], [])
+
+    def test_new_trail_but_for_the_trail(self):
+        stack = self.stack()
+        out = stack.deploy(Source="new-trail", OrganizationId="o-a1b2c3d4e5")
+        s3 = stack.client("s3")
+        self.assertIn("EventBridgeConfiguration", s3.get_bucket_notification_configuration(Bucket=out["LogBucket"]))
+        policy = s3.get_bucket_policy(Bucket=out["LogBucket"])["Policy"]
+        self.assertIn("/AWSLogs/o-a1b2c3d4e5/*", policy)
+        self.assertTrue(all(s3.get_public_access_block(Bucket=out["LogBucket"])["PublicAccessBlockConfiguration"].values()))
+        self.alerts(stack, out, out["LogBucket"])
+        stack.sam("delete", "--stack-name", "quarantine-alert", "--no-prompts", "--region", local_aws.REGION)
+        self.assertEqual(s3.list_objects_v2(Bucket=out["LogBucket"])["KeyCount"], 1)
+
+    def test_a_poison_delivery_pages_and_is_redriven(self):
+        stack = self.stack()
+        bucket = self.bucket(stack)
+        out = stack.deploy(Source="existing-bucket", LogBucketName=bucket)
+        sqs, cloudwatch = stack.client("sqs"), stack.client("cloudwatch")
+        # In place of five times six minutes.
+        sqs.set_queue_attributes(QueueUrl=out["DeliveryQueueUrl"], Attributes={"VisibilityTimeout": "1"})
+        key = stack.put(bucket, "quarantined", b"no log file")
+        waiting = lambda: sqs.get_queue_attributes(  # noqa: E731
+            QueueUrl=out["FailureQueueUrl"], AttributeNames=["ApproximateNumberOfMessages"]
+        )["Attributes"]["ApproximateNumberOfMessages"]
+        self.assertEqual(until(lambda: waiting() == "1" and "1", 90), "1", stack.log(out["LogGroupName"]))
+        self.assertIn(f"{key} is no log file", stack.log(out["LogGroupName"]))
+
+        page = stack.listen(out["OperationsTopicArn"])
+        alarms = cloudwatch.describe_alarms()["MetricAlarms"]
+        for alarm in alarms:
+            self.assertEqual(alarm["AlarmActions"], [out["OperationsTopicArn"]], alarm["AlarmName"])
+        [alarm] = [each for each in alarms if each["MetricName"] == "ApproximateNumberOfMessagesVisible"]
+        self.assertTrue(out["FailureQueueUrl"].endswith("/" + alarm["Dimensions"][0]["Value"]))
+        cloudwatch.set_alarm_state(AlarmName=alarm["AlarmName"], StateValue="ALARM", StateReason="test")
+        self.assertIn(alarm["AlarmName"], stack.receive(page) or "")
+
+        # The log file is put right, and redriven.
+        alerts = stack.listen(out["AlertTopicArn"])
+        stack.client("s3").put_object(
+            Bucket=bucket, Key=key, Body=gzip.compress((ROOT / "events/log-files/quarantined.json").read_bytes())
+        )
+        self.assertIsNotNone(stack.receive(alerts))
+        redriven = stack.operate("redrive", "quarantine-alert")
+        self.assertEqual((redriven.returncode, redriven.stdout), (0, "1 deliveries are handed to the function again.\n"))
+        self.assertTrue(until(lambda: "Suppressed match: its incident is alerted." in stack.log(out["LogGroupName"])))
+        self.assertEqual(waiting(), "0")
+
+    def test_eventbridge_is_enabled_and_all_else_is_kept(self):
+        stack = self.stack()
+        s3 = stack.client("s3")
+        s3.create_bucket(Bucket="busy")
+        queue = stack.client("sqs").create_queue(QueueName="q")["QueueUrl"]
+        queue = stack.client("sqs").get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+        only = {"Key": {"FilterRules": [{"Name": "prefix", "Value": "AWSLogs/"}]}}
+        s3.put_bucket_notification_configuration(Bucket="busy", NotificationConfiguration={
+            "QueueConfigurations": [{"Id": "q", "QueueArn": queue, "Events": ["s3:ObjectCreated:*"], "Filter": only}],
+            "TopicConfigurations": [{"Id": "t", "TopicArn": stack.client("sns").create_topic(Name="t")["TopicArn"], "Events": ["s3:ObjectRemoved:*"]}],
+            "LambdaFunctionConfigurations": [{"Id": "f", "LambdaFunctionArn": "arn:aws:lambda:us-east-1:123456789012:function:f", "Events": ["s3:ObjectCreated:Put"]}],
+        })
+        before = s3.get_bucket_notification_configuration(Bucket="busy")
+        refused = stack.operate("enable-eventbridge", "busy")
+        self.assertNotEqual(refused.returncode, 0)
+        self.assertNotIn("EventBridgeConfiguration", s3.get_bucket_notification_configuration(Bucket="busy"))
+        enabled = stack.operate("enable-eventbridge", "busy", "--yes")
+        self.assertIn('+  "EventBridgeConfiguration": {}', enabled.stdout, enabled.stderr)
+        after = s3.get_bucket_notification_configuration(Bucket="busy")
+        for kind in ("QueueConfigurations", "TopicConfigurations", "LambdaFunctionConfigurations"):
+            self.assertEqual(after[kind], before[kind])
+        self.assertEqual(after["EventBridgeConfiguration"], {})
+        self.assertIn("already", stack.operate("enable-eventbridge", "busy", "--yes").stdout)
+        unreadable = stack.operate("enable-eventbridge", "missing", "--yes")
+        self.assertEqual((unreadable.returncode, unreadable.stdout), (1, ""))
+        self.assertIn("NoSuchBucket", unreadable.stderr)
+
+    def test_the_proof_of_life(self):
+        stack = self.stack()
+        bucket = self.bucket(stack)
+        out = stack.deploy(Source="existing-bucket", LogBucketName=bucket)
+        refused = stack.operate("prove", "quarantine-alert")
+        self.assertEqual(refused.returncode, 1)
+        self.assertIn("Nobody gets the alerts", refused.stderr)
+        stack.listen(out["AlertTopicArn"])
+        self.assertIn("Nobody gets what is wrong with the alerter", stack.operate("prove", "quarantine-alert").stderr)
+        stack.listen(out["OperationsTopicArn"])
+        proved = stack.operate("prove", "quarantine-alert", "some/prefix/")
+        self.assertEqual(proved.returncode, 0, proved.stdout + proved.stderr)
+        self.assertIn("The alert came: TEST IAM user proof-of-life-", proved.stdout)
+        self.assertIn("Subscription filters work on the message body", proved.stdout)
+        # Nothing is left but what was there.
+        self.assertEqual(stack.client("s3").list_objects_v2(Bucket=bucket)["KeyCount"], 0)
+        for topic in (out["AlertTopicArn"], out["OperationsTopicArn"]):
+            self.assertEqual(len(stack.client("sns").list_subscriptions_by_topic(TopicArn=topic)["Subscriptions"]), 1)
+
+    def test_each_permission_is_needed_and_without_it_nothing_is_lost(self):
+        # The local AWS asks for no permission where it polls the queue and writes the log itself.
+        stack = self.stack(auth=True)
+        bucket = "example-trail-logs"
+        stack.client("s3").create_bucket(Bucket=bucket)
+        stack.client("s3").put_bucket_notification_configuration(
+            Bucket=bucket, NotificationConfiguration={"EventBridgeConfiguration": {}}
+        )
+        out = local_aws.deploy(
+            stack.endpoint, BOOTSTRAP, "quarantine-alert", {"Source": "existing-bucket", "LogBucketName": bucket}
+        )
+        alerts, iam, role = stack.listen(out["AlertTopicArn"]), stack.client("iam"), out["FunctionRoleArn"].rsplit("/")[-1]
+        # In place of six minutes.
+        stack.client("sqs").set_queue_attributes(QueueUrl=out["DeliveryQueueUrl"], Attributes={"VisibilityTimeout": "5"})
+        [name] = iam.list_role_policies(RoleName=role)["PolicyNames"]
+        whole = iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"]
+        text = (ROOT / "events/log-files/quarantined.json").read_text()
+        # Action, what the log says, and whether the alert goes out all the same.
+        table = [
+            ("s3:GetObject", "access denied", False),
+            ("dynamodb:GetItem", "the dedup table", True),
+            ("dynamodb:PutItem", "the dedup table", True),
+            ("sns:Publish", "does not take the alert", False),
+        ]
+        for number, (action, said, alerted) in enumerate(table):
+            with self.subTest(action):
+                iam.put_role_policy(RoleName=role, PolicyName=name, PolicyDocument=json.dumps(without(whole, action)))
+                user = f"user{number}"
+                stack.put(bucket, user, gzip.compress(text.replace("ci-deploy", user).encode()))
+                said_it = lambda: said in stack.log(out["LogGroupName"]) and user in stack.log(out["LogGroupName"])  # noqa: E731
+                self.assertTrue(until(said_it), stack.log(out["LogGroupName"])[-2000:])
+                body = stack.receive(alerts, 30 if alerted else 1)
+                if alerted:
+                    self.assertTrue(json.loads(body)["dedupDegraded"])
+                else:
+                    self.assertIsNone(body)
+                iam.put_role_policy(RoleName=role, PolicyName=name, PolicyDocument=json.dumps(whole))
+                if not alerted:
+                    # It is handed back, and comes again by itself.
+                    self.assertEqual(json.loads(stack.receive(alerts))["entity"]["name"], user)
+
+
+def without(policy, action):
+    policy = json.loads(json.dumps(policy))
+    for statement in policy["Statement"]:
+        actions = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
+        statement["Action"] = [each for each in actions if each != action]
+    policy["Statement"] = [statement for statement in policy["Statement"] if statement["Action"]]
+    return policy
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)

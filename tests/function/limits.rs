@@ -1,0 +1,127 @@
+//! Whatever a log file holds, and however many come at once: bounded memory, and no download waits for another.
+
+use std::{
+    fs,
+    sync::{Arc, Barrier},
+    time::Duration,
+};
+
+use serde_json::json;
+
+use crate::support::{
+    Function, count, delivery, failed_items, gzip, key,
+    local_aws::Account,
+    log_file, put_log_files,
+    wire::{Fault, Wire},
+};
+
+/// The goal for any log file.
+const MOST_MIB_ABOVE_IDLE: f64 = 20.0;
+
+#[tokio::test]
+async fn memory_does_not_grow_with_the_log_file() {
+    let account = Account::new().await;
+    put_log_files(&account, &["clean"]).await;
+    // Stored, it is above what is kept in memory; inflated, far above the goal.
+    account.put(&key("large"), members(r#"{"Records":["#, 96)).await;
+    let mut function = Function::start(&account);
+    function.invoke(&delivery(&account, &[&key("clean")])).unwrap();
+    let idle = peak_mib(&function);
+
+    assert!(failed_items(&function.invoke(&delivery(&account, &[&key("large")])).unwrap()).is_empty());
+    let above = peak_mib(&function) - idle;
+    assert!(above < MOST_MIB_ABOVE_IDLE, "{above} MiB above {idle} MiB");
+    let log = function.log();
+    assert!(log[1].field("inflated_bytes").as_u64().unwrap() > 96 << 20, "{log:#?}");
+    assert!(log[1].field("bytes").as_u64().unwrap() > 1 << 20, "{log:#?}");
+}
+
+#[tokio::test]
+async fn a_gzip_bomb_is_stopped_with_an_error_that_names_the_limit() {
+    let account = Account::new().await;
+    put_log_files(&account, &["clean"]).await;
+    // Of one member whose ratio is about the most that deflate allows, and of many members.
+    let spaces = [b"{".to_vec(), vec![b' '; 64 << 20]].concat();
+    account.put(&key("dense"), gzip(&spaces)).await;
+    account.put(&key("many"), members(r#"{"Records":["#, 64)).await;
+    assert!(spaces.len() / gzip(&spaces).len() > 1000);
+    let mut function = Function::start_with(&account, &account.endpoint, &[("MAX_INFLATED_MIB", "32")]);
+    function.invoke(&delivery(&account, &[&key("clean")])).unwrap();
+    let idle = peak_mib(&function);
+
+    let answer = function.invoke(&delivery(&account, &[&key("dense"), &key("clean"), &key("many")])).unwrap();
+    assert_eq!(failed_items(&answer), ["1", "3"]);
+    let above = peak_mib(&function) - idle;
+    assert!(above < MOST_MIB_ABOVE_IDLE, "{above} MiB above {idle} MiB");
+    let log = function.log();
+    let errors: Vec<&str> = log.iter().filter(|line| line.level() == "ERROR").map(|line| line.message()).collect();
+    assert_eq!(errors.len(), 2, "{log:#?}");
+    for error in errors {
+        assert!(error.contains("inflates past 32 MiB (MAX_INFLATED_MIB; raise it if this is no gzip bomb)"), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn the_log_files_of_a_batch_are_downloaded_at_once() {
+    let account = Account::new().await;
+    let names: Vec<String> = (0..64).map(|number| format!("batch{number}")).collect();
+    for name in &names {
+        account.put(&key(name), gzip(log_file("clean").to_string().as_bytes())).await;
+    }
+    // No answer goes out before all have been asked for, and each 30 ms later: asked for one after another, or
+    // some at a time, they would never come.
+    let all = Arc::new(Barrier::new(names.len()));
+    let wire = Wire::new(&account.endpoint, move |seen| {
+        if seen.operation != "GetObject" {
+            return Fault::None;
+        }
+        all.wait();
+        Fault::Delay(Duration::from_millis(30))
+    });
+    let mut function = Function::start_on(&account, &wire);
+    let keys: Vec<String> = names.iter().map(|name| key(name)).collect();
+    let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
+    assert!(failed_items(&function.invoke(&delivery(&account, &keys)).unwrap()).is_empty());
+    assert_eq!(count(&function.log(), "Scanned log file."), names.len());
+}
+
+#[tokio::test]
+async fn a_log_file_is_inflated_while_it_is_downloaded() {
+    let account = Account::new().await;
+    let mut broken = members(r#"{"Records":["#, 8);
+    let quarter = broken.len() / 4;
+    broken[quarter..quarter + 64].fill(0xff);
+    account.put(&key("broken"), broken.clone()).await;
+    // The second half never comes. What is wrong with the first is found all the same.
+    let wire = Wire::new(&account.endpoint, move |seen| match seen.operation.as_str() {
+        "GetObject" => Fault::StallAnswer(broken.len() / 2),
+        _ => Fault::None,
+    });
+    let mut function = Function::start_on(&account, &wire);
+    let answer = function.invoke(&delivery(&account, &[&key("broken")])).unwrap();
+    assert_eq!(failed_items(&answer), ["1"]);
+    let log = function.log();
+    assert!(log[0].message().contains("is broken: its gzip stream is corrupt after"), "{log:#?}");
+}
+
+/// A log file of so many inflated MiB, in gzip members of a MiB each.
+fn members(begin: &str, mib: usize) -> Vec<u8> {
+    let mut record = log_file("clean")["Records"][0].clone();
+    // Random enough that it is not stored as nearly nothing.
+    let mut state = 7_u64;
+    let mut text = String::new();
+    while text.len() < 1 << 20 {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        record["eventID"] = json!(format!("{state:016x}{:016x}", state.rotate_left(29)));
+        text.push_str(&format!("{record},"));
+    }
+    let last = format!("{record}]}}");
+    [gzip(begin.as_bytes()), gzip(text.as_bytes()).repeat(mib), gzip(last.as_bytes())].concat()
+}
+
+/// The most memory that the function has had resident so far.
+fn peak_mib(function: &Function) -> f64 {
+    let status = fs::read_to_string(format!("/proc/{}/status", function.id())).unwrap();
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    peak.trim().trim_end_matches(" kB").parse::<f64>().unwrap() / 1024.0
+}
