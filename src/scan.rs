@@ -80,25 +80,25 @@ impl<'n> FirstRead<'n> {
         FirstRead { inflate, search: Search::new(needles), first_byte: None, last_byte: b' ' }
     }
 
-    /// Takes the next chunk of the file as it is stored.
+    /// Searches the next block, taken off the front of `chunk`; `false` when the chunk, as it is stored, is used
+    /// up. One block at a time, since a small chunk can inflate to much.
     ///
     /// # Errors
     /// The file is broken, or is no log file: the read is at its end.
-    pub fn push(&mut self, mut chunk: &[u8]) -> Result<(), ScanError> {
+    pub fn next(&mut self, chunk: &mut &[u8]) -> Result<bool, ScanError> {
         let is_text = |byte: &&u8| !byte.is_ascii_whitespace();
-        while let Some(block) = self.inflate.next(&mut chunk)? {
-            self.search.push(block);
-            self.last_byte = block.iter().rfind(is_text).copied().unwrap_or(self.last_byte);
-            if self.first_byte.is_none() {
-                self.first_byte = block.iter().find(is_text).copied();
-                match self.first_byte {
-                    None | Some(b'{' | b'[') => {}
-                    Some(byte) if self.inflate.is_gzip() => return Err(ScanError::GzipOfNoJson(byte)),
-                    Some(byte) => return Err(ScanError::NeitherGzipNorJson(byte)),
-                }
+        let Some(block) = self.inflate.next(chunk)? else { return Ok(false) };
+        self.search.push(block);
+        self.last_byte = block.iter().rfind(is_text).copied().unwrap_or(self.last_byte);
+        if self.first_byte.is_none() {
+            self.first_byte = block.iter().find(is_text).copied();
+            match self.first_byte {
+                None | Some(b'{' | b'[') => {}
+                Some(byte) if self.inflate.is_gzip() => return Err(ScanError::GzipOfNoJson(byte)),
+                Some(byte) => return Err(ScanError::NeitherGzipNorJson(byte)),
             }
         }
-        Ok(())
+        Ok(true)
     }
 
     /// Closes the read, after the last chunk or after the error that ended it.

@@ -132,7 +132,10 @@ fn limit() -> impl FnMut(&[u8]) {
 /// The function's own code, as its handler drives it.
 fn scan(file: &[u8], rules: &Rules, needles: &Needles) {
     let mut first = FirstRead::new(needles, LIMIT_MIB);
-    let read = file.chunks(CHUNK_BYTES).try_for_each(|chunk| first.push(chunk));
+    let read = file.chunks(CHUNK_BYTES).try_for_each(|mut chunk| {
+        while first.next(&mut chunk)? {}
+        Ok(())
+    });
     let done = first.finish(read);
     done.checked.expect("a whole file");
     let Some(last_needle) = done.last_needle else { return };

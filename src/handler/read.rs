@@ -146,7 +146,7 @@ impl Reader {
             if let Some(kept) = &mut kept {
                 kept.extend_from_slice(chunk);
             }
-            if let Err(problem) = first.push(chunk) {
+            if let Err(problem) = search(&mut first, chunk).await {
                 break Err(problem);
             }
         };
@@ -201,11 +201,18 @@ impl Reader {
                         Err(problem) => unreadable = unreadable.or(Some(Reason::Record(problem))),
                     }
                 }
-                // A small chunk can inflate to much: the other log files must get on.
                 yield_now().await;
             }
         }
         read.finish().map_err(Reason::Scan)?;
         unreadable.map_or(Ok(()), Err)
     }
+}
+
+/// Searches a chunk, block by block: a small chunk can inflate to much, and the other log files must get on.
+async fn search(first: &mut FirstRead<'_>, mut chunk: &[u8]) -> Result<(), ScanError> {
+    while first.next(&mut chunk)? {
+        yield_now().await;
+    }
+    Ok(())
 }

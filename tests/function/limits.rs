@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::support::{
     Function, count, delivery, failed_items, gzip, key,
@@ -83,6 +83,27 @@ async fn the_log_files_of_a_batch_are_downloaded_at_once() {
     let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
     assert!(failed_items(&function.invoke(&delivery(&account, &keys)).unwrap()).is_empty());
     assert_eq!(count(&function.log(), "Scanned log file."), names.len());
+}
+
+#[tokio::test]
+async fn the_cpu_work_of_one_log_file_does_not_hold_up_the_others() {
+    let account = Account::new().await;
+    // So little that it comes in a chunk or two, and inflates to 128 MiB; what lies between the ends of a clean log file is not parsed.
+    let dense = [gzip(b"{\"Records\":["), gzip(&vec![b'x'; 64 << 20]).repeat(2), gzip(b"]}")].concat();
+    account.put(&key("dense"), dense).await;
+    put_log_files(&account, &["clean"]).await;
+    let wire = Wire::new(&account.endpoint, |seen| match seen.operation.as_str() {
+        // The others' answers come while it is inflated.
+        "GetObject" if !seen.request.path().contains("_dense") => Fault::Delay(Duration::from_millis(30)),
+        _ => Fault::None,
+    });
+    let mut function = Function::start_on(&account, &wire);
+    let (dense, clean) = (key("dense"), key("clean"));
+    let keys: Vec<&str> = [dense.as_str()].into_iter().chain([clean.as_str(); 20]).collect();
+    assert!(failed_items(&function.invoke(&delivery(&account, &keys)).unwrap()).is_empty());
+    let log = function.log();
+    let scanned: Vec<&Value> = log.iter().map(|line| line.field("key")).collect();
+    assert_eq!((scanned.len(), scanned.last()), (21, Some(&&json!(dense))), "{scanned:#?}");
 }
 
 #[tokio::test]

@@ -27,7 +27,10 @@ const NEEDLES: [&str; 3] = ["CompromisedKeyQuarantine", "Policy_DO_NOT_REMOVE", 
 fn fast(stored: &[u8], chunk_bytes: usize) -> (Vec<String>, Result<(), ScanError>) {
     let needles = rules().needles().unwrap();
     let mut first = FirstRead::new(&needles, LIMIT_MIB);
-    let read = stored.chunks(chunk_bytes).try_for_each(|chunk| first.push(chunk));
+    let read = stored.chunks(chunk_bytes).try_for_each(|mut chunk| {
+        while first.next(&mut chunk)? {}
+        Ok(())
+    });
     let done = first.finish(read);
     let Some(last_needle) = done.last_needle else { return (Vec::new(), done.checked) };
 
