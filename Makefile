@@ -19,6 +19,7 @@
 #   make delete    deletes the stack
 
 STACK ?= quarantine-alert
+REAL ?= tests/data/invictus/CloudTrail
 EVENT ?= events/s3-object-created.json
 BOOTSTRAP = target/debug/quarantine-alert
 PYTHON = .tools/local/bin/python
@@ -43,7 +44,7 @@ invoke: local
 	@$(PYTHON) tools/invoke.py $(BOOTSTRAP) $(EVENT)
 
 bench: benches
-	benches/target/release/quarantine-alert-benches tests/data/invictus
+	benches/target/release/quarantine-alert-benches $(REAL)
 	python3 benches/function.py benches/target/release/quarantine-alert benches/target/release/bare
 
 bench-peers: benches

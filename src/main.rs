@@ -18,7 +18,8 @@ const RESERVE: Duration = Duration::from_secs(2);
 /// The timeout of the template, for a deadline that has passed: cargo-lambda gives one in 1970.
 const TIMEOUT: Duration = Duration::from_secs(60);
 
-// One thread: a function of this memory has a fraction of a core, and more threads cost a third more CPU.
+// One thread: a function of this memory has a fraction of a core. Measured (`make bench`), more threads take a log file
+// alone from 1.2 to 1.8 ms of CPU, and win nothing.
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     tracing::init_default_subscriber();
