@@ -34,7 +34,7 @@ def enable_eventbridge(bucket, yes):
     old, new = (json.dumps(each, indent=2, sort_keys=True).splitlines() for each in (before, after))
     print("\n".join(difflib.unified_diff(old, new, f"{bucket} now", f"{bucket} then", lineterm="")))
     print("S3 then bills an EventBridge event for every object of the bucket.")
-    if not yes and input("Put this configuration? [y/N] ").strip().lower() != "y":
+    if not yes and not agreed("Put this configuration? [y/N] "):
         sys.exit("Nothing is changed.")
     # Somebody may have changed it while the question stood.
     if configuration(s3, bucket) != before:
@@ -44,6 +44,13 @@ def enable_eventbridge(bucket, yes):
         Bucket=bucket, NotificationConfiguration=after, SkipDestinationValidation=True
     )
     print(f"{bucket} notifies EventBridge now.")
+
+
+def agreed(question):
+    try:
+        return input(question).strip().lower() == "y"
+    except EOFError:
+        return False
 
 
 def configuration(s3, bucket):
