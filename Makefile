@@ -19,6 +19,7 @@
 #   make delete    deletes the stack
 
 STACK ?= quarantine-alert
+ARCHITECTURE ?= x86_64
 REAL ?= tests/data/invictus/CloudTrail
 EVENT ?= events/s3-object-created.json
 BOOTSTRAP = target/debug/quarantine-alert
@@ -80,15 +81,19 @@ gates: local sam checkov
 enable-eventbridge: local
 	@$(PYTHON) tools/operate.py enable-eventbridge $(BUCKET)
 
-# x86_64 is built with the machine's own compiler; for arm64, cargo-lambda needs zig.
+# The machine's own kind is built with its own compiler; for another, cargo-lambda needs zig.
 build: local sam
-	PATH="$(CURDIR)/.tools/local/bin:$$PATH" $(if $(filter x86_64,$(shell uname -m)),CARGO_LAMBDA_COMPILER=cargo) .tools/sam/bin/sam build
+	PATH="$(CURDIR)/.tools/local/bin:$$PATH" $(if $(filter $(ARCHITECTURE),$(subst aarch64,arm64,$(shell uname -m))),CARGO_LAMBDA_COMPILER=cargo) \
+		.tools/sam/bin/sam build --parameter-overrides Architecture=$(ARCHITECTURE)
 
 deploy: build
 	.tools/sam/bin/sam deploy --guided --stack-name $(STACK)
 
-prove redrive: local
-	@$(PYTHON) tools/operate.py $@ $(STACK) $(PREFIX)
+prove: local
+	@$(PYTHON) tools/operate.py prove $(STACK) $(PREFIX)
+
+redrive: local
+	@$(PYTHON) tools/operate.py redrive $(STACK)
 
 logs: local sam
 	.tools/sam/bin/sam logs --tail --cw-log-group "$$($(PYTHON) tools/operate.py output $(STACK) LogGroupName)"

@@ -25,7 +25,7 @@ PSEUDO = {
     "AWS::URLSuffix": "amazonaws.com",
 }
 NOTHING = object()
-# Whatever is not decided by these stands in the template once.
+# Each is given or left out; with the sources, they decide every condition.
 GIVEN = {
     "LogKeyArn": "arn:aws:kms:us-east-1:123456789012:key/logs",
     "EncryptionKeyArn": "arn:aws:kms:us-east-1:123456789012:key/own",
