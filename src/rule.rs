@@ -3,6 +3,7 @@
 //! A rule is a condition on parsed fields, its metadata, the needles that every record it can match must hold,
 //! and the cases that show what it matches and what it does not: one file per rule.
 
+mod check;
 mod denied;
 mod quarantined;
 mod removed;
@@ -10,6 +11,8 @@ mod removed;
 use std::fmt;
 
 use serde::Serialize;
+
+pub use check::{Alternative, Check};
 
 use crate::{
     record::Record,
@@ -35,9 +38,8 @@ pub struct Rule {
     pub reference: &'static str,
     /// Every record that the condition accepts holds one of them.
     needles: &'static [&'static str],
-    condition: fn(&Record) -> Option<Finding>,
-    /// The condition in words, for the documentation: field, operator and values, a row each.
-    pub indicators: &'static [(&'static str, &'static str, &'static str)],
+    /// The ways to match it; no record goes two of them.
+    pub alternatives: &'static [Alternative],
 }
 
 /// What a condition found in a record.
@@ -113,7 +115,7 @@ impl Rules {
 
     /// Judges a record: the rule that accepts it makes the match.
     pub fn judge(&self, record: Record) -> Option<Match> {
-        let (rule, finding) = self.0.iter().find_map(|rule| Some((rule, (rule.condition)(&record)?)))?;
+        let (rule, finding) = self.0.iter().find_map(|rule| Some((rule, rule.finding(&record)?)))?;
         let Finding { outcome, severity, entity: kind, policy, name } = finding;
         let name = name.or_else(|| kind.name(&record).cloned()).unwrap_or_else(|| "unknown".into());
         Some(Match { rule, outcome, severity, entity: Entity { kind, name }, policy, record })
@@ -126,6 +128,24 @@ impl Rules {
     pub fn needles(&self) -> Result<Needles, NeedleError> {
         Needles::new(self.0.iter().flat_map(|rule| rule.needles).copied())
     }
+}
+
+impl Rule {
+    fn finding(&self, record: &Record) -> Option<Finding> {
+        self.alternatives.iter().find(|way| way.accepts(record)).and_then(|way| (way.finding)(record))
+    }
+}
+
+/// Of a call that names its entity and its policy.
+fn finding(
+    record: &Record,
+    verb: &str,
+    outcome: Outcome,
+    severity: Severity,
+    policy: fn(&Record) -> Option<Policy>,
+) -> Option<Finding> {
+    let entity = EntityType::of_call(record, verb)?;
+    Some(Finding { outcome, severity, entity, policy: Some(policy(record)?), name: None })
 }
 
 impl Match {
@@ -171,9 +191,6 @@ impl EntityType {
 
     /// The entity type that an IAM policy call is about, such as `AttachUserPolicy` for the verb `Attach`.
     fn of_call(record: &Record, verb: &str) -> Option<EntityType> {
-        if !record.event_source.as_ref()?.test(|source| source == "iam.amazonaws.com") {
-            return None;
-        }
         let name = record.event_name.as_ref()?;
         let is_of = |kind: &EntityType| {
             let noun = match kind {

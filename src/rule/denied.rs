@@ -1,7 +1,7 @@
 //! AWS was denied an attach to the user that it acted as. CloudTrail leaves the parameters of a denied call out, so
 //! that it was a quarantine policy is a guess: low confidence, and `DENIED_ATTEMPTS=off` silences it.
 
-use super::{EntityType, Finding, Outcome, Rule, Severity};
+use super::{Alternative, Check, EntityType, Finding, Outcome, Rule, Severity, check::OF_IAM};
 use crate::{record::Record, untrusted::Untrusted};
 
 pub(super) static RULE: Rule = Rule {
@@ -18,35 +18,61 @@ pub(super) static RULE: Rule = Rule {
     reports: &["TA0001:T1078.004", "TA0006:T1552.001"],
     reference: "https://unit42.paloaltonetworks.com/malicious-operations-of-exposed-iam-keys-cryptojacking/",
     needles: &["AttachUserPolicy"],
-    condition,
-    indicators: &[
-        ("eventSource", "is", "iam.amazonaws.com"),
-        ("eventName", "is", "AttachUserPolicy"),
-        ("errorCode", "is", "AccessDenied"),
-        ("requestParameters", "is", "null"),
-        ("sourceIPAddress", "starts with", "AWS Internal"),
-        ("errorMessage", "names after \"on resource: user\"", "userIdentity.userName"),
-    ],
+    alternatives: &[Alternative {
+        means: "denied, MEDIUM",
+        checks: &[&OF_IAM, &ATTACH_USER, &ACCESS_DENIED, &NO_PARAMETERS, &BY_AWS, &OF_ITSELF],
+        finding: |record| {
+            let (outcome, severity, entity) = (Outcome::Denied, Severity::Medium, EntityType::User);
+            Some(Finding { outcome, severity, entity, policy: None, name: Some(named_user(record)?) })
+        },
+    }],
 };
 
-fn condition(record: &Record) -> Option<Finding> {
-    let is_attach = EntityType::of_call(record, "Attach")? == EntityType::User;
-    let is_denied = record.error_code.as_ref()?.test(|code| code == "AccessDenied");
-    if !(is_attach && is_denied && record.is_aws_internal() && record.request_parameters.is_none()) {
-        return None;
-    }
-    let named = record.error_message.as_ref()?.part(|message| {
+static ATTACH_USER: Check = Check {
+    field: "eventName",
+    operator: "is",
+    values: "AttachUserPolicy",
+    passes: |record| EntityType::of_call(record, "Attach") == Some(EntityType::User),
+};
+
+static ACCESS_DENIED: Check = Check {
+    field: "errorCode",
+    operator: "is",
+    values: "AccessDenied",
+    passes: |record| record.error_code.as_ref().is_some_and(|code| code.test(|code| code == "AccessDenied")),
+};
+
+static NO_PARAMETERS: Check = Check {
+    field: "requestParameters",
+    operator: "is",
+    values: "null",
+    passes: |record| record.request_parameters.is_none(),
+};
+
+static BY_AWS: Check = Check {
+    field: "sourceIPAddress",
+    operator: "starts with",
+    values: "AWS Internal",
+    passes: Record::is_aws_internal,
+};
+
+static OF_ITSELF: Check = Check {
+    field: "errorMessage",
+    operator: "names after \"on resource: user\"",
+    values: "userIdentity.userName",
+    passes: |record| {
+        let user = &record.user_identity;
+        let of_arn = || user.arn.as_ref()?.part(|arn| arn.rsplit('/').next());
+        named_user(record).is_some_and(|named| user.user_name.clone().or_else(of_arn) == Some(named))
+    },
+};
+
+/// Whom the policy was to be attached to.
+fn named_user(record: &Record) -> Option<Untrusted> {
+    record.error_message.as_ref()?.part(|message| {
         let (_, after) = message.split_once(" on resource: user ")?;
         after.split_whitespace().next()
-    })?;
-    let user = &record.user_identity;
-    let of_arn = || user.arn.as_ref()?.part(|arn| arn.rsplit('/').next());
-    (user.user_name.clone().or_else(of_arn)? == named).then(|| finding(named))
-}
-
-fn finding(name: Untrusted) -> Finding {
-    let (outcome, severity, entity) = (Outcome::Denied, Severity::Medium, EntityType::User);
-    Finding { outcome, severity, entity, policy: None, name: Some(name) }
+    })
 }
 
 #[cfg(test)]

@@ -3,8 +3,11 @@
 //! AWS acts as the compromised user on itself, from an address that begins with `AWS Internal`. Who made the
 //! call is a label, never a filter: the first thing that a customer does is attach the policy by hand.
 
-use super::{EntityType, Finding, Outcome, Policy, Rule, Severity};
-use crate::record::Record;
+use super::{
+    Alternative, Outcome, Policy, Rule, Severity,
+    check::{ATTACH, FAILED, INLINE, MANAGED, OF_IAM, PUT, SUCCEEDED},
+    finding,
+};
 
 pub(super) static RULE: Rule = Rule {
     id: "AWS.CloudTrail.IAMCompromisedKeyQuarantine",
@@ -21,39 +24,27 @@ pub(super) static RULE: Rule = Rule {
     reports: &["TA0001:T1078.004", "TA0006:T1552.001"],
     reference: "https://unit42.paloaltonetworks.com/malicious-operations-of-exposed-iam-keys-cryptojacking/",
     needles: &["CompromisedKeyQuarantine", "Policy_DO_NOT_REMOVE"],
-    condition,
-    indicators: &[
-        ("eventSource", "is", "iam.amazonaws.com"),
-        ("eventName", "is one of", "AttachUserPolicy, AttachGroupPolicy, AttachRolePolicy"),
-        ("requestParameters.policyArn", "matches", "arn:*:iam::aws:policy/[path/]AWSCompromisedKeyQuarantine*"),
-        ("errorCode", "absent", "quarantined, HIGH"),
-        ("errorCode", "present", "failed; CRITICAL if sourceIPAddress starts with AWS Internal, else HIGH"),
-        ("or eventName", "is one of", "PutUserPolicy, PutGroupPolicy, PutRolePolicy"),
-        (
-            "and requestParameters.policyName",
-            "is one of",
-            "AWSCompromisedKeyQuarantine, AWSCompromisedKeyQuarantineV<digits>, AWSExposedCredentialPolicy_DO_NOT_REMOVE",
-        ),
-        ("and errorCode", "absent", "quarantined, HIGH"),
+    alternatives: &[
+        Alternative {
+            means: "quarantined, HIGH",
+            checks: &[&OF_IAM, &ATTACH, &MANAGED, &SUCCEEDED],
+            finding: |record| finding(record, "Attach", Outcome::Quarantined, Severity::High, Policy::managed),
+        },
+        Alternative {
+            means: "failed, CRITICAL if sourceIPAddress starts with AWS Internal, else HIGH",
+            checks: &[&OF_IAM, &ATTACH, &MANAGED, &FAILED],
+            finding: |record| {
+                let severity = if record.is_aws_internal() { Severity::Critical } else { Severity::High };
+                finding(record, "Attach", Outcome::Failed, severity, Policy::managed)
+            },
+        },
+        Alternative {
+            means: "quarantined, HIGH, as AWS did it before 2020",
+            checks: &[&OF_IAM, &PUT, &INLINE, &SUCCEEDED],
+            finding: |record| finding(record, "Put", Outcome::Quarantined, Severity::High, Policy::inline),
+        },
     ],
 };
-
-fn condition(record: &Record) -> Option<Finding> {
-    let failed = record.error_code.is_some();
-    let (entity, policy) = if let Some(entity) = EntityType::of_call(record, "Attach") {
-        (entity, Policy::managed(record)?)
-    } else if let Some(entity) = EntityType::of_call(record, "Put").filter(|_| !failed) {
-        (entity, Policy::inline(record)?)
-    } else {
-        return None;
-    };
-    let (outcome, severity) = match (failed, record.is_aws_internal()) {
-        (false, _) => (Outcome::Quarantined, Severity::High),
-        (true, false) => (Outcome::Failed, Severity::High),
-        (true, true) => (Outcome::Failed, Severity::Critical),
-    };
-    Some(Finding { outcome, severity, entity, policy: Some(policy), name: None })
-}
 
 #[cfg(test)]
 mod tests {

@@ -1,8 +1,11 @@
 //! A quarantine policy was taken off: by the responder at the end of the runbook, by a tired administrator, by
 //! infrastructure as code that knows nothing of it, or by the attacker.
 
-use super::{EntityType, Finding, Outcome, Policy, Rule, Severity};
-use crate::record::Record;
+use super::{
+    Alternative, Outcome, Policy, Rule, Severity,
+    check::{DELETE, DETACH, INLINE, MANAGED, OF_IAM, SUCCEEDED},
+    finding,
+};
 
 pub(super) static RULE: Rule = Rule {
     id: "AWS.CloudTrail.IAMCompromisedKeyQuarantineRemoved",
@@ -13,31 +16,19 @@ pub(super) static RULE: Rule = Rule {
     reports: &["TA0112:T1685"],
     reference: "https://unit42.paloaltonetworks.com/malicious-operations-of-exposed-iam-keys-cryptojacking/",
     needles: &["CompromisedKeyQuarantine", "Policy_DO_NOT_REMOVE"],
-    condition,
-    indicators: &[
-        ("eventSource", "is", "iam.amazonaws.com"),
-        ("errorCode", "absent", "removed, HIGH"),
-        ("eventName", "is one of", "DetachUserPolicy, DetachGroupPolicy, DetachRolePolicy"),
-        ("requestParameters.policyArn", "matches", "arn:*:iam::aws:policy/[path/]AWSCompromisedKeyQuarantine*"),
-        ("or eventName", "is one of", "DeleteUserPolicy, DeleteGroupPolicy, DeleteRolePolicy"),
-        (
-            "and requestParameters.policyName",
-            "is one of",
-            "AWSCompromisedKeyQuarantine, AWSCompromisedKeyQuarantineV<digits>, AWSExposedCredentialPolicy_DO_NOT_REMOVE",
-        ),
+    alternatives: &[
+        Alternative {
+            means: "removed, HIGH",
+            checks: &[&OF_IAM, &DETACH, &MANAGED, &SUCCEEDED],
+            finding: |record| finding(record, "Detach", Outcome::Removed, Severity::High, Policy::managed),
+        },
+        Alternative {
+            means: "removed, HIGH, of the form before 2020",
+            checks: &[&OF_IAM, &DELETE, &INLINE, &SUCCEEDED],
+            finding: |record| finding(record, "Delete", Outcome::Removed, Severity::High, Policy::inline),
+        },
     ],
 };
-
-fn condition(record: &Record) -> Option<Finding> {
-    if record.error_code.is_some() {
-        return None;
-    }
-    let (entity, policy) = match EntityType::of_call(record, "Detach") {
-        Some(entity) => (entity, Policy::managed(record)?),
-        None => (EntityType::of_call(record, "Delete")?, Policy::inline(record)?),
-    };
-    Some(Finding { outcome: Outcome::Removed, severity: Severity::High, entity, policy: Some(policy), name: None })
-}
 
 #[cfg(test)]
 mod tests {

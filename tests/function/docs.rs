@@ -2,7 +2,7 @@
 
 use std::{env, fmt::Write, fs, path::Path};
 
-use quarantine_alert::rule;
+use quarantine_alert::rule::{self, Check};
 
 use crate::support::path;
 
@@ -51,11 +51,16 @@ fn rules() -> String {
     let mut page = String::new();
     for rule in rule::ALL {
         let _ = writeln!(page, "## {}\n\n`{}`\n\n{}\n", rule.name, rule.id, rule.description);
-        let _ = writeln!(page, "| field | operator | values |\n|---|---|---|");
-        for (field, operator, values) in rule.indicators {
-            let _ = writeln!(page, "| `{field}` | {operator} | {} |", values.replace('*', "\\*").replace('<', "\\<"));
+        for way in rule.alternatives {
+            let _ = writeln!(page, "{}, where all of this holds:\n", way.means);
+            let _ = writeln!(page, "| field | operator | values |\n|---|---|---|");
+            for Check { field, operator, values, .. } in way.checks {
+                let values = values.replace('*', "\\*").replace('<', "\\<");
+                let _ = writeln!(page, "| `{field}` | {operator} | {values} |");
+            }
+            page.push('\n');
         }
-        let _ = writeln!(page, "\n- MITRE ATT&CK v19: {}", rule.reports.join(", "));
+        let _ = writeln!(page, "- MITRE ATT&CK v19: {}", rule.reports.join(", "));
         let _ = writeln!(page, "- Tags: {}", rule.tags.join(", "));
         let _ = writeln!(page, "- Reference: <{}>", rule.reference);
         let _ = writeln!(page, "- Threshold 1, one alert per incident within the dedup period (60 minutes)\n");

@@ -205,10 +205,9 @@ fn the_fast_path_tells_of_every_call_that_a_rule_looks_at() {
     let template = Template::with(&EVERYTHING);
     let told = template.properties("FastPathRule")["EventPattern"]["detail"]["eventName"].clone();
     let told: BTreeSet<String> = serde_json::from_value(told).unwrap();
-    let looked_at =
-        rule::ALL.iter().flat_map(|rule| rule.indicators).filter(|(field, ..)| field.ends_with("eventName"));
-    let looked_at: BTreeSet<String> =
-        looked_at.flat_map(|(_, _, values)| values.split(", ").map(str::to_owned)).collect();
+    let checks = rule::ALL.iter().flat_map(|rule| rule.alternatives).flat_map(|way| way.checks);
+    let calls = checks.filter(|check| check.field == "eventName").flat_map(|check| check.values.split(", "));
+    let looked_at: BTreeSet<String> = calls.map(str::to_owned).collect();
     assert_eq!(told, looked_at);
 }
 

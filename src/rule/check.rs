@@ -1,0 +1,92 @@
+//! The conditions that rules are made of: what the documentation and `quarantine-scan explain` show is what is done.
+
+use super::{EntityType, Policy};
+use crate::record::Record;
+
+/// One way to match a rule: a record that passes all the checks.
+pub struct Alternative {
+    /// What it comes to, in words: outcome and severity.
+    pub means: &'static str,
+    pub checks: &'static [&'static Check],
+    pub(super) finding: fn(&Record) -> Option<super::Finding>,
+}
+
+/// A condition on a parsed field.
+pub struct Check {
+    /// In CloudTrail's spelling, behind the names of the objects that it stands in.
+    pub field: &'static str,
+    pub operator: &'static str,
+    pub values: &'static str,
+    pub(super) passes: fn(&Record) -> bool,
+}
+
+impl Alternative {
+    pub fn accepts(&self, record: &Record) -> bool {
+        self.checks.iter().all(|check| check.passes(record))
+    }
+}
+
+impl Check {
+    pub fn passes(&self, record: &Record) -> bool {
+        (self.passes)(record)
+    }
+}
+
+pub(super) static OF_IAM: Check = Check {
+    field: "eventSource",
+    operator: "is",
+    values: "iam.amazonaws.com",
+    passes: |record| record.event_source.as_ref().is_some_and(|source| source.test(|text| text == "iam.amazonaws.com")),
+};
+
+pub(super) static MANAGED: Check = Check {
+    field: "requestParameters.policyArn",
+    operator: "matches",
+    values: "arn:*:iam::aws:policy/[path/]AWSCompromisedKeyQuarantine*",
+    passes: |record| Policy::managed(record).is_some(),
+};
+
+pub(super) static INLINE: Check = Check {
+    field: "requestParameters.policyName",
+    operator: "is one of",
+    values: "AWSCompromisedKeyQuarantine, AWSCompromisedKeyQuarantineV<digits>, AWSExposedCredentialPolicy_DO_NOT_REMOVE",
+    passes: |record| Policy::inline(record).is_some(),
+};
+
+pub(super) static SUCCEEDED: Check = Check {
+    field: "errorCode",
+    operator: "is",
+    values: "absent or empty",
+    passes: |record| record.error_code.is_none(),
+};
+
+pub(super) static FAILED: Check =
+    Check { field: "errorCode", operator: "is", values: "present", passes: |record| record.error_code.is_some() };
+
+pub(super) static ATTACH: Check = Check {
+    field: "eventName",
+    operator: "is one of",
+    values: "AttachUserPolicy, AttachGroupPolicy, AttachRolePolicy",
+    passes: |record| EntityType::of_call(record, "Attach").is_some(),
+};
+
+pub(super) static PUT: Check = Check {
+    field: "eventName",
+    operator: "is one of",
+    values: "PutUserPolicy, PutGroupPolicy, PutRolePolicy",
+    passes: |record| EntityType::of_call(record, "Put").is_some(),
+};
+
+pub(super) static DETACH: Check = Check {
+    field: "eventName",
+    operator: "is one of",
+    values: "DetachUserPolicy, DetachGroupPolicy, DetachRolePolicy",
+    passes: |record| EntityType::of_call(record, "Detach").is_some(),
+};
+
+pub(super) static DELETE: Check = Check {
+    field: "eventName",
+    operator: "is one of",
+    values: "DeleteUserPolicy, DeleteGroupPolicy, DeleteRolePolicy",
+    passes: |record| EntityType::of_call(record, "Delete").is_some(),
+};
