@@ -46,16 +46,27 @@ pub enum ScanError {
 }
 
 impl ScanError {
-    /// Whether the object is something else than a log file, rather than a log file that is broken.
-    pub fn is_no_log_file(&self) -> bool {
-        use ScanError::{Empty, GzipOfNoJson, NeitherGzipNorJson, NoRecords};
+    /// Whether it is something else than a log file, rather than a log file that is broken. Text that only begins
+    /// like JSON is something else, unless the first read has found a needle in it.
+    pub fn is_no_log_file(&self, last_needle: Option<u64>) -> bool {
+        use ScanError::{Empty, GzipOfNoJson, NeitherGzipNorJson, NoRecords, TruncatedJson};
         matches!(self, Empty | NeitherGzipNorJson(_) | GzipOfNoJson(_) | NoRecords)
+            || matches!(self, TruncatedJson) && last_needle.is_none()
     }
 }
 
 /// CloudTrail's own limit is 256 KiB a record; four times that leaves it room to grow in bounded memory.
 /// <https://docs.aws.amazon.com/awscloudtrail/latest/userguide/WhatIsCloudTrail-Limits.html>
 const MOST_RECORD_BYTES: usize = 1024 * 1024;
+
+/// What may stand in a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Documents {
+    /// One document, `{"Records":[…]}` or the list alone: what CloudTrail writes.
+    One,
+    /// Any number of these behind each other, and records by themselves among them: what people export.
+    Many,
+}
 
 /// The first read of a log file: inflates it and searches it for needles.
 pub struct FirstRead<'n> {
@@ -121,9 +132,11 @@ pub struct SecondRead<'n> {
 }
 
 impl<'n> SecondRead<'n> {
-    /// `last_needle` as the first read found it: the read need not go further.
-    pub fn new(needles: &'n Needles, limit_mib: u64, last_needle: u64) -> Self {
-        SecondRead { inflate: Inflate::new(limit_mib), walk: Walk::new(needles, last_needle), broken: None }
+    /// `last_needle` as the first read found it: the read need not go further. `u64::MAX` where there was no first
+    /// read: the file is then read once, to its end.
+    pub fn new(needles: &'n Needles, documents: Documents, limit_mib: u64, last_needle: u64) -> Self {
+        let walk = Walk::new(needles, documents, last_needle);
+        SecondRead { inflate: Inflate::new(limit_mib), walk, broken: None }
     }
 
     /// The candidates of the next block, taken off the front of `chunk`; `None` when the chunk is used up or
@@ -154,6 +167,9 @@ impl<'n> SecondRead<'n> {
     /// # Errors
     /// The file ended before the last needle, holds no list of records, or holds a record that is too large.
     pub fn finish(&self) -> Result<(), ScanError> {
+        if !self.is_done() {
+            self.inflate.finish()?;
+        }
         self.walk.finish()
     }
 }

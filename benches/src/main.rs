@@ -16,7 +16,7 @@ use made::Kind;
 use quarantine_alert::{
     record::Record,
     rule::Rules,
-    scan::{FirstRead, Needles, SecondRead},
+    scan::{Documents, FirstRead, Needles, SecondRead},
 };
 use serde::Deserialize;
 use serde_json::Value;
@@ -139,7 +139,7 @@ fn scan(file: &[u8], rules: &Rules, needles: &Needles) {
     let done = first.finish(read);
     done.checked.expect("a whole file");
     let Some(last_needle) = done.last_needle else { return };
-    let mut second = SecondRead::new(needles, LIMIT_MIB, last_needle);
+    let mut second = SecondRead::new(needles, Documents::One, LIMIT_MIB, last_needle);
     for mut chunk in file.chunks(CHUNK_BYTES) {
         while let Some(candidates) = second.next(&mut chunk).expect("a whole file") {
             for candidate in candidates {

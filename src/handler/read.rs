@@ -16,7 +16,7 @@ use crate::{
     log_file::{LogFile, Verdict},
     record::{Record, RecordError},
     related::{Gathering, Identity, Related},
-    scan::{FirstRead, NeedleError, Needles, ScanError, SecondRead},
+    scan::{Documents, FirstRead, FirstReadDone, NeedleError, Needles, ScanError, SecondRead},
 };
 
 /// A log file of so many stored bytes, which nearly all are below, is kept in memory for the second read.
@@ -27,27 +27,28 @@ const RELATED_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Reads log files; a clone reads for another task.
 #[derive(Clone)]
-pub(super) struct Reader {
+pub struct Reader {
     bucket: LogBucket,
     needles: Arc<Needles>,
+    documents: Documents,
     limit_mib: u64,
 }
 
 /// What a scan tells; the candidates of a broken log file come too.
-pub(super) enum Found {
+pub enum Found {
     Candidate { scan: usize, log_file: Arc<LogFile>, record: Box<Record> },
     End { scan: usize, end: Result<End, Failure> },
 }
 
 /// How the scan of a log file ended that did not fail.
-pub(super) enum End {
+pub enum End {
     Scanned(Scanned),
     /// It is no log file, and lies where none must be.
     Skipped(ScanError),
 }
 
 /// What the log says of a log file.
-pub(super) struct Scanned {
+pub struct Scanned {
     pub bytes: u64,
     pub inflated_bytes: u64,
     pub milliseconds: u64,
@@ -73,8 +74,9 @@ impl Reason {
 }
 
 impl Reader {
-    pub fn new(bucket: LogBucket, needles: Needles, limit_mib: u64) -> Reader {
-        Reader { bucket, needles: Arc::new(needles), limit_mib }
+    /// `documents` is what may stand in a log file; one that inflates past `limit_mib` fails.
+    pub fn new(bucket: LogBucket, needles: Arc<Needles>, documents: Documents, limit_mib: u64) -> Reader {
+        Reader { bucket, needles, documents, limit_mib }
     }
 
     /// Scans a log file; `scan` is the number that stands in all that is sent to `out`.
@@ -109,7 +111,7 @@ impl Reader {
         let mut object = self.bucket.open(log_file, None).await.map_err(Reason::Bucket)?;
         let mut gathering = Gathering::default();
         // To the file's end: where the last needle is, no first read has told.
-        let mut read = SecondRead::new(&needles, self.limit_mib, u64::MAX);
+        let mut read = SecondRead::new(&needles, self.documents, self.limit_mib, u64::MAX);
         while let Some(chunk) = object.next().await.map_err(Reason::Bucket)? {
             let mut chunk = chunk.as_ref();
             while let Some(candidates) = read.next(&mut chunk).map_err(Reason::Scan)? {
@@ -150,9 +152,9 @@ impl Reader {
                 break Err(problem);
             }
         };
-        let done = first.finish(read);
-        let mut reason = interrupted.or(done.checked.err().map(Reason::Scan));
-        if let Some(last_needle) = done.last_needle {
+        let FirstReadDone { inflated_bytes, last_needle, checked } = first.finish(read);
+        let mut reason = interrupted.or(checked.err().map(Reason::Scan));
+        if let Some(last_needle) = last_needle {
             let again = match kept {
                 Some(kept) => Ok(Object::of_bytes(kept)),
                 None => self.bucket.open(&log_file, object.etag.as_deref()).await.map_err(Reason::Bucket),
@@ -163,16 +165,14 @@ impl Reader {
             };
             reason = reason.or(read.err());
         }
-        let is_none = |problem: &ScanError| {
-            let is_no_json = matches!(problem, ScanError::TruncatedJson) && done.last_needle.is_none();
-            may_be_none && (problem.is_no_log_file() || is_no_json)
-        };
         match reason {
             None => {
                 let milliseconds = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-                Ok(End::Scanned(Scanned { bytes, inflated_bytes: done.inflated_bytes, milliseconds }))
+                Ok(End::Scanned(Scanned { bytes, inflated_bytes, milliseconds }))
             }
-            Some(Reason::Scan(problem)) if is_none(&problem) => Ok(End::Skipped(problem)),
+            Some(Reason::Scan(problem)) if may_be_none && problem.is_no_log_file(last_needle) => {
+                Ok(End::Skipped(problem))
+            }
             Some(reason) => Err(reason),
         }
     }
@@ -185,7 +185,7 @@ impl Reader {
         log_file: Arc<LogFile>,
         out: &Sender<Found>,
     ) -> Result<(), Reason> {
-        let mut read = SecondRead::new(&self.needles, self.limit_mib, last_needle);
+        let mut read = SecondRead::new(&self.needles, self.documents, self.limit_mib, last_needle);
         let mut unreadable = None;
         while !read.is_done()
             && let Some(chunk) = object.next().await.map_err(Reason::Bucket)?

@@ -7,10 +7,11 @@ use std::mem;
 
 use memchr::memchr;
 
-use super::{MOST_RECORD_BYTES, Needles, ScanError};
+use super::{Documents, MOST_RECORD_BYTES, Needles, ScanError};
 
 pub(super) struct Walk<'n> {
     needles: &'n Needles,
+    documents: Documents,
     /// Where the last needle ends: behind it no candidate comes.
     last_needle: u64,
     is_done: bool,
@@ -22,6 +23,8 @@ pub(super) struct Walk<'n> {
     escaped: bool,
     /// The current record or key as far as earlier blocks hold it; `None` where none is being read.
     text: Option<Vec<u8>>,
+    /// The current document as far as earlier blocks hold it, where it may itself be a record.
+    lone: Option<Vec<u8>>,
     seen_records: bool,
     /// Whether a record was passed over for its size.
     passed_over: bool,
@@ -51,9 +54,10 @@ enum Place {
 }
 
 impl<'n> Walk<'n> {
-    pub fn new(needles: &'n Needles, last_needle: u64) -> Self {
+    pub fn new(needles: &'n Needles, documents: Documents, last_needle: u64) -> Self {
         Walk {
             needles,
+            documents,
             last_needle,
             is_done: false,
             place: Place::BeforeDocument,
@@ -61,6 +65,7 @@ impl<'n> Walk<'n> {
             in_string: false,
             escaped: false,
             text: None,
+            lone: None,
             seen_records: false,
             passed_over: false,
             walked: 0,
@@ -79,6 +84,7 @@ impl<'n> Walk<'n> {
             _ if self.is_done => Ok(()),
             _ if !self.seen_records => Err(ScanError::NoRecords),
             Place::AfterDocument => Ok(()),
+            Place::BeforeDocument if self.documents == Documents::Many => Ok(()),
             _ => Err(ScanError::TruncatedJson),
         }
     }
@@ -86,8 +92,8 @@ impl<'n> Walk<'n> {
     /// Walks the next block; the candidates that end in it are added to `candidates`, also where it fails.
     pub fn push(&mut self, block: &[u8], candidates: &mut Vec<Vec<u8>>) -> Result<(), ScanError> {
         let mut at = 0;
-        // Where in this block the text that is being kept begins.
-        let mut start = 0;
+        // Where in this block the texts that are being kept begin.
+        let (mut start, mut lone_start) = (0, 0);
         while at < block.len() {
             if self.in_string {
                 at = self.string(block, at);
@@ -121,9 +127,15 @@ impl<'n> Walk<'n> {
                 (b'{' | b'[', place) => {
                     self.depth += 1;
                     self.place = match (place, byte) {
-                        (Place::BeforeDocument, b'{') => Place::Key,
+                        (Place::BeforeDocument, b'{') => {
+                            if self.documents == Documents::Many {
+                                (self.lone, lone_start) = (Some(Vec::new()), at - 1);
+                            }
+                            Place::Key
+                        }
                         (Place::BeforeDocument, _) | (Place::AfterKey { is_records: true }, b'[') => {
                             self.seen_records = true;
+                            self.lone = None;
                             Place::List { depth: self.depth }
                         }
                         (Place::AfterKey { .. }, _) => Place::Value,
@@ -144,7 +156,19 @@ impl<'n> Walk<'n> {
                         Place::Value if self.depth > 1 => place,
                         Place::Value => Place::AfterKey { is_records: false },
                         Place::List { .. } | Place::Key | Place::AfterKey { .. } if self.depth == 0 => {
-                            Place::AfterDocument
+                            if let Some(lone) = self.lone.take() {
+                                self.seen_records = true;
+                                let record = self.grown(lone, &block[lone_start..at]);
+                                candidates.extend(record.filter(|record| self.needles.found_in(record)));
+                            }
+                            if self.documents == Documents::Many && self.walked + at as u64 >= self.last_needle {
+                                self.is_done = true;
+                                return Ok(());
+                            }
+                            match self.documents {
+                                Documents::One => Place::AfterDocument,
+                                Documents::Many => Place::BeforeDocument,
+                            }
                         }
                         Place::List { .. } if byte == b']' => Place::AfterKey { is_records: false },
                         _ => return Err(self.malformed(at)),
@@ -160,6 +184,9 @@ impl<'n> Walk<'n> {
         self.walked += block.len() as u64;
         if let Some(text) = self.keep(&block[start.min(block.len())..]) {
             self.text = Some(text);
+        }
+        if let Some(lone) = self.lone.take() {
+            self.lone = self.grown(lone, &block[lone_start..]);
         }
         Ok(())
     }
@@ -215,7 +242,11 @@ impl<'n> Walk<'n> {
 
     /// The text that is being kept, with its part in this block; `None` where there is none, or it is too large.
     fn keep(&mut self, part: &[u8]) -> Option<Vec<u8>> {
-        let mut text = self.text.take()?;
+        let text = self.text.take()?;
+        self.grown(text, part)
+    }
+
+    fn grown(&mut self, mut text: Vec<u8>, part: &[u8]) -> Option<Vec<u8>> {
         if text.len() + part.len() > MOST_RECORD_BYTES {
             self.passed_over = true;
             return None;

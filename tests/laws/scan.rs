@@ -11,7 +11,7 @@ use proptest::{prelude::*, sample::Index};
 use quarantine_alert::{
     record::Record,
     rule::Rules,
-    scan::{FirstRead, ScanError, SecondRead},
+    scan::{Documents, FirstRead, ScanError, SecondRead},
 };
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
@@ -25,6 +25,10 @@ const NEEDLES: [&str; 3] = ["CompromisedKeyQuarantine", "Policy_DO_NOT_REMOVE", 
 // The fast path and the oracle. Both give the matching records' text.
 
 fn fast(stored: &[u8], chunk_bytes: usize) -> (Vec<String>, Result<(), ScanError>) {
+    fast_of(Documents::One, stored, chunk_bytes)
+}
+
+fn fast_of(documents: Documents, stored: &[u8], chunk_bytes: usize) -> (Vec<String>, Result<(), ScanError>) {
     let needles = rules().needles().unwrap();
     let mut first = FirstRead::new(&needles, LIMIT_MIB);
     let read = stored.chunks(chunk_bytes).try_for_each(|mut chunk| {
@@ -33,19 +37,29 @@ fn fast(stored: &[u8], chunk_bytes: usize) -> (Vec<String>, Result<(), ScanError
     });
     let done = first.finish(read);
     let Some(last_needle) = done.last_needle else { return (Vec::new(), done.checked) };
+    let (found, end) = second_read(documents, stored, chunk_bytes, last_needle);
+    (found, done.checked.and(end))
+}
 
-    let (mut second, mut found) = (SecondRead::new(&needles, LIMIT_MIB, last_needle), Vec::new());
+fn second_read(
+    documents: Documents,
+    stored: &[u8],
+    chunk_bytes: usize,
+    last_needle: u64,
+) -> (Vec<String>, Result<(), ScanError>) {
+    let needles = rules().needles().unwrap();
+    let (mut second, mut found) = (SecondRead::new(&needles, documents, LIMIT_MIB, last_needle), Vec::new());
     for mut chunk in stored.chunks(chunk_bytes) {
         loop {
             match second.next(&mut chunk) {
                 Ok(Some(candidates)) => found.extend(candidates.iter().filter_map(|text| matching(text))),
                 Ok(None) => break,
-                Err(error) => return (found, done.checked.and(Err(error))),
+                Err(error) => return (found, Err(error)),
             }
         }
     }
     let end = second.finish();
-    (found, done.checked.and(end))
+    (found, end)
 }
 
 /// Inflates everything, then parses everything; a break in either ends it with what was read before.
@@ -281,6 +295,54 @@ fn of_a_broken_file_the_fast_path_finds_all_that_stands_before_the_break() {
         Ok(())
     });
     assert!(broken.get() > 1000 && with_matches.get() > 100 && failed.get() > broken.get() / 2);
+}
+
+/// Documents behind each other, as exports have them: each with its matches, a record by itself among them.
+fn an_export() -> impl Strategy<Value = String> {
+    let document =
+        prop_oneof![a_document(), a_record().prop_filter("a number is no document", |record| record.starts_with('{')),];
+    let between = prop::sample::select(vec!["\n", "\r\n", "", " \n\n"]);
+    prop::collection::vec((document, between), 1..6)
+        .prop_map(|parts| parts.into_iter().map(|(document, between)| document + between).collect())
+}
+
+/// What stands in the lists of the documents that have one, and every other document itself.
+fn oracle_of_many(text: &str) -> Vec<String> {
+    let documents = serde_json::Deserializer::from_str(text).into_iter::<Box<RawValue>>();
+    let records = documents.flat_map(|document| {
+        let (document, mut records) = (document.unwrap(), Vec::new());
+        let has_list = |fields: &serde_json::Map<String, serde_json::Value>| {
+            fields.get("Records").is_some_and(serde_json::Value::is_array)
+        };
+        let value: serde_json::Value = serde_json::from_str(document.get()).unwrap();
+        if value.as_object().is_some_and(|fields| !has_list(fields)) {
+            return vec![document];
+        }
+        Document(&mut records).deserialize(&mut serde_json::Deserializer::from_str(document.get())).unwrap();
+        records
+    });
+    records.filter_map(|record| matching(record.get().as_bytes())).collect()
+}
+
+#[test]
+fn in_an_export_every_document_is_read_and_a_record_may_stand_alone() {
+    let [alone, several] = [const { Cell::new(0u32) }; 2];
+    run(2000, (an_export(), any::<bool>(), chunk_bytes()), |(text, compress, chunk_bytes)| {
+        let stored = if compress { gzip(text.as_bytes(), 6) } else { text.clone().into_bytes() };
+        let expected = oracle_of_many(&text);
+        // In one read alone, as standard input is read, and in two, where both ends of the file fit together.
+        let (found, end) = second_read(Documents::Many, &stored, chunk_bytes, u64::MAX);
+        prop_assert_eq!(&found, &expected);
+        prop_assert!(end.is_ok(), "{:?}", end);
+        let (found, end) = fast_of(Documents::Many, &stored, chunk_bytes);
+        prop_assert_eq!(&found, &expected);
+        let ends = text.trim().bytes().next().zip(text.trim().bytes().last());
+        prop_assert!(end.is_ok() || matches!(ends, Some((b'{', b']') | (b'[', b'}'))), "{:?}", end);
+        alone.set(alone.get() + u32::from(text.starts_with(MATCH)));
+        several.set(several.get() + u32::from(expected.len() > 2));
+        Ok(())
+    });
+    assert!(alone.get() > 50 && several.get() > 200, "{alone:?} {several:?}");
 }
 
 #[test]
