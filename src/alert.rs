@@ -186,7 +186,7 @@ impl Alert {
                 aws_internal: record.is_aws_internal(),
             },
             source: Source {
-                bucket: log_file.map(|file| Untrusted::new(&file.bucket)),
+                bucket: log_file.and_then(|file| file.bucket.as_deref()).map(Untrusted::new),
                 key: log_file.map(|file| Untrusted::new(&file.key)),
                 version_id: log_file.and_then(|file| file.version.as_deref()).map(Untrusted::new),
                 event_id: record.event_id.clone(),

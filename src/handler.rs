@@ -1,19 +1,17 @@
 //! The way of a delivery through the function.
 
-mod ledger;
+pub mod ledger;
 mod line;
 mod outcome;
-mod read;
-mod turn;
+pub mod publisher;
+pub mod read;
+pub mod turn;
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use aws_lambda_events::sqs::SqsBatchResponse;
 use time::OffsetDateTime;
-use tokio::{
-    sync::Mutex,
-    time::{Instant, Interval, MissedTickBehavior, interval, timeout_at},
-};
+use tokio::time::{Instant, timeout_at};
 
 use crate::{
     alert::Alert,
@@ -26,14 +24,14 @@ use crate::{
     dedup::LEASE,
     delivery::{self, DeliveryError},
     log_file::LogFile,
-    message,
     record::RecordError,
     rule::Rules,
-    scan::{NeedleError, ScanError},
+    scan::{Documents, NeedleError, ScanError},
 };
 use ledger::{Answer, Ledger};
 use line::Line;
 use outcome::Settled;
+use publisher::Publisher;
 use read::Reader;
 
 /// The function, but for the Lambda runtime.
@@ -42,8 +40,7 @@ pub struct Handler {
     rules: Rules,
     reader: Reader,
     ledger: Ledger,
-    topic: AlertTopic,
-    pace: Mutex<Interval>,
+    publisher: Publisher,
 }
 
 /// What a queue takes: the items to deliver again. Every other trigger gets nothing.
@@ -54,9 +51,10 @@ impl Handler {
     /// A rule's needle cannot be searched for.
     pub fn new(config: Config, bucket: LogBucket, table: DedupTable, topic: AlertTopic) -> Result<Self, NeedleError> {
         let rules = Rules::new(config.denied_attempts);
-        let reader = Reader::new(bucket, rules.needles()?, config.max_inflated_mib);
+        let reader = Reader::new(bucket, Arc::new(rules.needles()?), Documents::One, config.max_inflated_mib);
         let ledger = Ledger::new(table, config.dedup_period);
-        Ok(Handler { config, rules, reader, ledger, topic, pace: Mutex::new(pace()) })
+        let publisher = Publisher::new(topic, config.https_format);
+        Ok(Handler { config, rules, reader, ledger, publisher })
     }
 
     /// Handles one invocation. What is not done at the deadline is handed back.
@@ -81,8 +79,7 @@ impl Handler {
                         let alert =
                             Alert::new(&turn.matched, &claim, log_file, related, degraded, OffsetDateTime::now_utc());
                         let settled = Settled::Published { alert_id: alert.alert_id.clone(), degraded };
-                        self.pace.lock().await.tick().await;
-                        let published = self.topic.publish(message::render(alert, self.config.https_format)).await;
+                        let published = self.publisher.publish(alert).await;
                         if published.is_ok() {
                             claims.complete(&claim).await;
                         }
@@ -95,14 +92,6 @@ impl Handler {
         let in_time = timeout_at(deadline, work).await.is_ok();
         line.answer(in_time, &self.config.function_name)
     }
-}
-
-/// SNS suspends, and later deletes, an e-mail subscription that gets more than ten messages a second; at most
-/// five functions run at once. <https://docs.aws.amazon.com/general/latest/gr/sns.html>
-fn pace() -> Interval {
-    let mut pace = interval(Duration::from_millis(500));
-    pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    pace
 }
 
 /// Why an item cannot be acknowledged.

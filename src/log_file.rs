@@ -1,21 +1,21 @@
-//! A log file: an S3 object of a log bucket, and what its key says about it.
+//! A log file: an object of a log bucket, or a copy of one on disk, and what its key says about it.
 //!
 //! Keys: <https://docs.aws.amazon.com/awscloudtrail/latest/userguide/get-and-view-cloudtrail-log-files.html>
 
-use std::{borrow::Cow, fmt};
+use std::{borrow::Cow, fmt, path::Path};
 
 use percent_encoding::percent_decode_str;
 
 use crate::untrusted::{Untrusted, visible};
 
-/// One object of a log bucket; shown as `s3://bucket/key`, made safe for a terminal.
+/// One log file; shown as `s3://bucket/key`, or as its path, made safe for a terminal.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogFile {
-    pub bucket: String,
-    /// Exactly as S3 knows it.
+    /// `None` on disk, where only the command line reads.
+    pub bucket: Option<String>,
+    /// Exactly as S3 knows it; on disk the path.
     pub key: String,
     pub version: Option<String>,
-    /// In bytes, as the delivery told it.
     size: Option<u64>,
 }
 
@@ -44,7 +44,17 @@ impl LogFile {
     pub fn from_plain(bucket: String, key: String, version: Option<String>, size: Option<u64>) -> LogFile {
         // EventBridge and S3 write an empty or "null" version where the bucket has no versions.
         let version = version.filter(|version| !version.is_empty() && version != "null");
-        LogFile { bucket, key, version, size }
+        LogFile { bucket: Some(bucket), key, version, size }
+    }
+
+    /// On disk. A name that is no UTF-8 is shown with U+FFFD for what is none.
+    pub fn on_disk(path: &Path, size: Option<u64>) -> LogFile {
+        LogFile { bucket: None, key: path.to_string_lossy().into_owned(), version: None, size }
+    }
+
+    /// In bytes, as the delivery, the listing or the disk told it.
+    pub fn size(&self) -> Option<u64> {
+        self.size
     }
 
     /// Judges by the path segment after the account id, never by a substring: a prefix may be called anything.
@@ -65,7 +75,7 @@ impl LogFile {
 
     /// Bucket and key for people: S3 allows 63 and 1,024 bytes, but a delivery may hold anything.
     pub fn visible(&self) -> (String, String) {
-        (visible(&self.bucket, 63), visible(&self.key, 1024))
+        (self.bucket.as_ref().map_or(String::new(), |bucket| visible(bucket, 63)), visible(&self.key, 1024))
     }
 
     /// The segment after `AWSLogs/[o-id/]account/` and before the rest of the key.
@@ -88,7 +98,7 @@ fn is_account_id(segment: &str) -> bool {
 impl fmt::Display for LogFile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (bucket, key) = self.visible();
-        write!(f, "s3://{bucket}/{key}")
+        if self.bucket.is_some() { write!(f, "s3://{bucket}/{key}") } else { f.write_str(&key) }
     }
 }
 

@@ -15,7 +15,7 @@ pub struct AlertTopic {
 
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "the topic {topic} does not take the alert ({reason}); it must exist, and the function's role needs sns:Publish on it"
+    "the topic {topic} does not take the alert ({reason}); it must exist, and the identity in use needs sns:Publish on it"
 )]
 pub struct PublishError {
     topic: String,

@@ -20,7 +20,7 @@ pub struct DedupTable {
 
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "the dedup table {table} cannot be used ({reason}); it must exist, and the function's role needs dynamodb:GetItem and dynamodb:PutItem on it"
+    "the dedup table {table} cannot be used ({reason}); it must exist, and the identity in use needs dynamodb:GetItem and dynamodb:PutItem on it"
 )]
 pub struct TableError {
     table: String,

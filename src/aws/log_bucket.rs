@@ -35,7 +35,7 @@ pub enum BucketError {
     #[error("does not exist; somebody may have deleted it to hide something, so look for it in the bucket's versions")]
     Missing,
     #[error(
-        "cannot be read (access denied, which S3 also says of an object that is gone); allow the function's role \
+        "cannot be read (access denied, which S3 also says of an object that is gone); allow the identity in use \
          s3:GetObject on it, and kms:Decrypt on its key, in the key's own policy too"
     )]
     Denied,
@@ -78,7 +78,7 @@ impl LogBucket {
         let answer = self
             .s3
             .get_object()
-            .bucket(&log_file.bucket)
+            .set_bucket(log_file.bucket.clone())
             .key(&log_file.key)
             .set_version_id(log_file.version.clone())
             .set_if_match(etag.map(str::to_owned))

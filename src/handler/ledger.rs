@@ -21,21 +21,21 @@ use crate::{
 const TABLE_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// What is known about incidents.
-pub(super) struct Ledger {
+pub struct Ledger {
     table: DedupTable,
     memory: Mutex<Memory>,
     period: Duration,
 }
 
 /// The claims of one invocation.
-pub(super) struct Claims<'l> {
+pub struct Claims<'l> {
     ledger: &'l Ledger,
     deadline: Instant,
     /// Whether the table failed in this invocation; the next invocation tries it again.
     degraded: bool,
 }
 
-pub(super) enum Answer {
+pub enum Answer {
     Suppress,
     /// Another works on it until then, in seconds since 1970.
     Wait(i64),
@@ -65,36 +65,45 @@ impl Ledger {
 impl Claims<'_> {
     /// Asks whether the match may be published, and claims it if so.
     pub async fn claim(&mut self, turn: &Turn) -> Answer {
-        let question = Question {
-            dedup_key: &turn.dedup_key,
-            event_time: turn.event_time.unix_timestamp(),
-            token: &turn.token,
-            now: now(),
-            period: self.ledger.period,
-        };
         if !self.degraded {
-            match timeout(TABLE_TIMEOUT, self.claim_in_table(&question)).await {
-                Ok(Ok(answer)) => return answer,
-                Ok(Err(error)) => self.degrade(&error),
-                Err(_) => self.degrade(&self.ledger.table.too_slow()),
+            match self.claim_strictly(turn).await {
+                Ok(answer) => return answer,
+                Err(error) => self.degrade(&error),
             }
         }
-        self.claim_in_memory(&question)
+        self.claim_in_memory(&turn.question(self.ledger.period))
     }
 
     /// Says that the claim's alert is out. Where that cannot be said, a copy of the alert may follow.
     pub async fn complete(&mut self, claim: &Claim) {
-        if !self.degraded {
-            match timeout(TABLE_TIMEOUT, self.complete_in_table(claim)).await {
-                Ok(Ok(())) => {}
-                Ok(Err(error)) => self.degrade(&error),
-                Err(_) => self.degrade(&self.ledger.table.too_slow()),
-            }
+        if !self.degraded
+            && let Err(error) = self.complete_strictly(claim).await
+        {
+            self.degrade(&error);
         }
         let mut memory = self.ledger.memory();
         if let Some(completed) = memory.load(claim.dedup_key()).completed(claim, now()) {
             memory.store(completed);
         }
+    }
+
+    /// As [`Claims::claim`], in the table alone.
+    ///
+    /// # Errors
+    /// The table cannot be used, or took too long.
+    pub async fn claim_strictly(&self, turn: &Turn) -> Result<Answer, TableError> {
+        let question = turn.question(self.ledger.period);
+        let claim = timeout(TABLE_TIMEOUT, self.claim_in_table(&question)).await;
+        claim.unwrap_or_else(|_| Err(self.ledger.table.too_slow()))
+    }
+
+    /// As [`Claims::complete`], in the table alone.
+    ///
+    /// # Errors
+    /// The table cannot be used, or took too long.
+    pub async fn complete_strictly(&self, claim: &Claim) -> Result<(), TableError> {
+        let complete = timeout(TABLE_TIMEOUT, self.complete_in_table(claim)).await;
+        complete.unwrap_or_else(|_| Err(self.ledger.table.too_slow()))
     }
 
     async fn claim_in_table(&self, question: &Question<'_>) -> Result<Answer, TableError> {

@@ -1,14 +1,14 @@
 //! A match in line.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use crate::{log_file::LogFile, rule::Match};
+use crate::{dedup::Question, log_file::LogFile, rule::Match};
 
 /// A match with what its claim is made of.
-pub(super) struct Turn {
+pub struct Turn {
     /// The number of the item that it belongs to.
     pub item: usize,
     pub matched: Match,
@@ -29,6 +29,17 @@ impl Turn {
             token: Uuid::new_v4().to_string(),
             matched,
             log_file,
+        }
+    }
+
+    /// What is asked of its dedup key's document, now.
+    pub fn question(&self, period: Duration) -> Question<'_> {
+        Question {
+            dedup_key: &self.dedup_key,
+            event_time: self.event_time.unix_timestamp(),
+            token: &self.token,
+            now: OffsetDateTime::now_utc().unix_timestamp(),
+            period,
         }
     }
 

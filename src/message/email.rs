@@ -34,7 +34,8 @@ pub(super) fn text(alert: &Alert) -> String {
         "Evidence",
         &match (&source.bucket, &source.key) {
             (Some(bucket), Some(key)) => format!("s3://{}/{}", bucket.visible(63), key.visible(1024)),
-            _ => "delivered by EventBridge; the log file follows within minutes".into(),
+            (None, Some(path)) => format!("{}, a copy on a disk", path.visible(1024)),
+            (_, None) => "delivered by EventBridge; the log file follows within minutes".into(),
         },
     );
     line("Event ID", &shown(&source.event_id));

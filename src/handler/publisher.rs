@@ -1,0 +1,43 @@
+//! Alert → topic, no faster than SNS delivers mail.
+
+use std::time::Duration;
+
+use tokio::{
+    sync::Mutex,
+    time::{Interval, MissedTickBehavior, interval},
+};
+
+use crate::{
+    alert::Alert,
+    aws::alert_topic::{AlertTopic, PublishError},
+    config::HttpsFormat,
+    message,
+};
+
+/// Publishes alerts, one each half second.
+pub struct Publisher {
+    topic: AlertTopic,
+    https_format: HttpsFormat,
+    pace: Mutex<Interval>,
+}
+
+impl Publisher {
+    pub fn new(topic: AlertTopic, https_format: HttpsFormat) -> Publisher {
+        Publisher { topic, https_format, pace: Mutex::new(pace()) }
+    }
+
+    /// # Errors
+    /// SNS did not say that it took the message. It may have taken it all the same.
+    pub async fn publish(&self, alert: Alert) -> Result<(), PublishError> {
+        self.pace.lock().await.tick().await;
+        self.topic.publish(message::render(alert, self.https_format)).await
+    }
+}
+
+/// SNS suspends, and later deletes, an e-mail subscription that gets more than ten messages a second; at most
+/// five functions run at once. <https://docs.aws.amazon.com/general/latest/gr/sns.html>
+fn pace() -> Interval {
+    let mut pace = interval(Duration::from_millis(500));
+    pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    pace
+}
