@@ -282,7 +282,8 @@ fn without(record: &RawValue, field: &str) -> Option<Box<RawValue>> {
     serde_json::value::to_raw_value(&fields).ok()
 }
 
-pub(crate) fn rfc3339(time: OffsetDateTime) -> String {
+/// As the alert spells times.
+pub fn rfc3339(time: OffsetDateTime) -> String {
     // Fails for no time that CloudTrail can write: for years past 9999.
     time.replace_nanosecond(0).unwrap_or(time).format(&Rfc3339).unwrap_or_else(|_| time.unix_timestamp().to_string())
 }

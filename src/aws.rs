@@ -2,6 +2,10 @@
 
 pub mod alert_topic;
 pub mod dedup_table;
+#[cfg(feature = "cli")]
+pub mod delivery_queue;
+#[cfg(feature = "cli")]
+pub mod listing;
 pub mod log_bucket;
 
 use std::{error::Error, sync::LazyLock, time::Duration};

@@ -27,6 +27,7 @@ pub const ALL: [&Rule; 3] = [&quarantined::RULE, &removed::RULE, &denied::RULE];
 pub struct Rules(Vec<&'static Rule>);
 
 /// A rule of the detector.
+#[derive(Serialize)]
 pub struct Rule {
     /// Never changes: people route on it, and it is part of every dedup key.
     pub id: &'static str,

@@ -157,6 +157,10 @@ impl<'n> SecondRead<'n> {
         Ok(Some(candidates))
     }
 
+    pub fn inflated_bytes(&self) -> u64 {
+        self.inflate.inflated_bytes()
+    }
+
     /// Whether all candidates have been handed out.
     pub fn is_done(&self) -> bool {
         self.walk.is_done()

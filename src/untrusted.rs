@@ -144,7 +144,7 @@ pub fn visible(text: &str, most: usize) -> String {
 
 /// Characters that move, hide or reorder text: Unicode's general categories Cc, Cf, Zl, Zp and Co, and the
 /// letters that are blank (UTS #39). A space that is not U+0020 is left: it shows.
-fn acts(c: char) -> bool {
+pub fn acts(c: char) -> bool {
     c.is_control()
         || matches!(c,
             '\u{ad}' | '\u{34f}' | '\u{600}'..='\u{605}' | '\u{61c}' | '\u{6dd}' | '\u{70f}' | '\u{890}'..='\u{891}'

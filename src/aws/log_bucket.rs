@@ -19,7 +19,7 @@ use crate::log_file::LogFile;
 /// The buckets that deliveries name.
 #[derive(Clone)]
 pub struct LogBucket {
-    s3: Client,
+    pub(super) s3: Client,
 }
 
 /// An object that is being read.

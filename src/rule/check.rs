@@ -1,22 +1,28 @@
 //! The conditions that rules are made of: what the documentation and `quarantine-scan explain` show is what is done.
 
+use serde::Serialize;
+
 use super::{EntityType, Policy};
 use crate::record::Record;
 
 /// One way to match a rule: a record that passes all the checks.
+#[derive(Serialize)]
 pub struct Alternative {
     /// What it comes to, in words: outcome and severity.
     pub means: &'static str,
     pub checks: &'static [&'static Check],
+    #[serde(skip)]
     pub(super) finding: fn(&Record) -> Option<super::Finding>,
 }
 
 /// A condition on a parsed field.
+#[derive(Serialize)]
 pub struct Check {
     /// In CloudTrail's spelling, behind the names of the objects that it stands in.
     pub field: &'static str,
     pub operator: &'static str,
     pub values: &'static str,
+    #[serde(skip)]
     pub(super) passes: fn(&Record) -> bool,
 }
 
