@@ -16,6 +16,28 @@ pub enum Kind {
     OneMatch,
 }
 
+/// A trail's bucket of a month: 10,000 log files of 100 records each, in 20 of which a user is quarantined.
+pub fn archive() -> impl Iterator<Item = (String, Vec<u8>)> {
+    const FILES: usize = 10_000;
+    const RECORDS: usize = 100;
+    let mut random = Random(0x9e37_79b9_7f4a_7c15);
+    (0..FILES).map(move |number| {
+        let mut text = String::from("{\"Records\":[");
+        for record_number in 0..RECORDS {
+            let is_match = number % (FILES / 20) == 123 && record_number == RECORDS / 2;
+            let (source, name, parameters) =
+                if is_match { ("iam.amazonaws.com", "AttachUserPolicy", MATCH) } else { CALLS[random.below(CALLS.len())] };
+            record(&mut random, &mut text, source, name, parameters);
+        }
+        text.pop();
+        text.push_str("]}");
+        let (day, hour, minute) = (1 + number % 30, number / 30 % 24, number / 720 * 4);
+        let folder = format!("AWSLogs/123456789012/CloudTrail/us-east-1/2026/11/{day:02}");
+        let file = format!("123456789012_CloudTrail_us-east-1_202611{day:02}T{hour:02}{minute:02}Z_{number:016}.json.gz");
+        (format!("{folder}/{file}"), gzip(text.as_bytes()))
+    })
+}
+
 /// Files of about so many inflated bytes each.
 pub fn set(files: usize, bytes: usize, kind: Kind) -> Vec<Vec<u8>> {
     let mut random = Random(0x9e37_79b9_7f4a_7c15);
@@ -46,7 +68,7 @@ fn file(random: &mut Random, bytes: usize, kind: Kind) -> String {
 
 const NEAR_MISS: &str = r#"{"policyName":"readers","policyDocument":"{\"Resource\":\"arn:aws:iam::aws:policy/AWSCompromisedKeyQuarantine*\"}"}"#;
 const OTHER_POLICY: &str = r#"{"userName":"user-%","policyArn":"arn:aws:iam::aws:policy/ReadOnlyAccess"}"#;
-const MATCH: &str = r#"{"userName":"alice","policyArn":"arn:aws:iam::aws:policy/AWSCompromisedKeyQuarantineV3"}"#;
+const MATCH: &str = r#"{"userName":"user-%","policyArn":"arn:aws:iam::aws:policy/AWSCompromisedKeyQuarantineV3"}"#;
 const CALLS: [(&str, &str, &str); 8] = [
     (
         "s3.amazonaws.com",

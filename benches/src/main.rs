@@ -6,6 +6,7 @@ mod made;
 use std::{
     env, fs,
     hint::black_box,
+    path::Path,
     time::{Duration, Instant},
 };
 
@@ -38,6 +39,13 @@ fn main() {
                 fs::write(format!("{folder}/{number}.json.gz"), file).expect("a folder to write to");
             }
         }
+        ["archive", folder] => {
+            for (name, file) in made::archive() {
+                let path = Path::new(folder).join(name);
+                fs::create_dir_all(path.parent().expect("a folder in it")).expect("a folder to write to");
+                fs::write(path, file).expect("a folder to write to");
+            }
+        }
         ["scan", folder] => {
             let rules = Rules::new(true);
             let needles = rules.needles().expect("the rules have needles");
@@ -48,7 +56,7 @@ fn main() {
             read(folder).iter().for_each(|file| limit(file));
         }
         [folder] => ratios(read(folder)),
-        _ => panic!("quarantine-alert-benches [FOLDER | made FOLDER | scan FOLDER | limit FOLDER]"),
+        _ => panic!("quarantine-alert-benches [FOLDER | made FOLDER | archive FOLDER | scan FOLDER | limit FOLDER]"),
     }
 }
 

@@ -12,6 +12,7 @@ mod docs;
 mod faults;
 mod incidents;
 mod limits;
+#[path = "../support/mod.rs"]
 mod support;
 mod template;
 mod way;

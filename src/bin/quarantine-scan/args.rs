@@ -12,13 +12,15 @@ use crate::{
 
 const EXAMPLES: &str = "\
 Examples:
-  quarantine-scan ~/old-logs                                       a folder, and all below it
-  quarantine-scan s3://example-trail-logs --since 90d              a trail's bucket
-  zcat *.gz | quarantine-scan - --format json                      the alerts that the function would have sent
-  quarantine-scan explain record.json                              why a record is a match, or is none
+  A folder, and all below it:
+    quarantine-scan ~/old-logs
+  The last 90 days of a trail's bucket, for a spreadsheet:
+    quarantine-scan s3://example-trail-logs --since 90d --format csv --output found.csv
+  What comes by a pipe, as the alerts that the function would have sent:
+    zcat *.gz | quarantine-scan - --format json
 
-Exit status: 0 nothing found, 1 found, 2 something could not be read (whether or not something was found).
-AWS is reached as by every AWS program: AWS_PROFILE, AWS_REGION, `aws sso login`, AWS_ENDPOINT_URL.";
+Exit status: 0 nothing found, 1 found, 2 something could not be read, found or not.
+AWS is reached as by the AWS CLI: AWS_PROFILE, AWS_REGION, aws sso login.";
 
 /// Finds quarantines of exposed IAM access keys in CloudTrail log files, on disk and in S3
 ///

@@ -41,6 +41,9 @@ const PERIOD: std::time::Duration = std::time::Duration::from_secs(60 * 60);
 /// Matches are held in memory until all are found: so many bytes of them are an attack, or too wide a search.
 const MOST_BYTES: usize = 1024 * 1024 * 1024;
 
+/// Each costs a read of its log file: of so many incidents, the newest, related activity is told.
+const MOST_RELATED: usize = 100;
+
 /// So many of the files that could not be read are named.
 const MOST_NAMED: usize = 1000;
 
@@ -60,15 +63,20 @@ pub async fn run(arguments: args::Find) -> anyhow::Result<Status> {
     incidents.reverse();
     let mut alerts = Vec::new();
     for incident in incidents {
-        let related = if output.shows_related() { found.related(&incident.turn).await } else { None };
+        let is_told = output.shows_related() && alerts.len() < MOST_RELATED;
+        let related = if is_told { found.related(&incident.turn).await } else { None };
         let (turn, now) = (&incident.turn, OffsetDateTime::now_utc());
         alerts.push(Alert::new(&turn.matched, &incident.claim, turn.log_file.as_deref(), related, false, now));
     }
+    let is_cut = output.shows_related() && alerts.len() > MOST_RELATED;
     output.write(&alerts)?;
     found.report(&match alerts.len() {
         0 => "nothing found".into(),
         count => format!("{} ({})", plural(count, "incident"), plural(matches, "match")),
     });
+    if is_cut {
+        say(&format!("Related activity is told of the newest {MOST_RELATED} incidents alone."));
+    }
     Ok(if !found.is_complete() {
         Status::Incomplete
     } else if alerts.is_empty() {

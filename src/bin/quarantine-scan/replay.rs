@@ -87,8 +87,9 @@ async fn send(
         let related = found.related(&turn).await;
         let (log_file, now) = (turn.log_file.as_deref(), OffsetDateTime::now_utc());
         let alert = Alert::new(&turn.matched, &claim, log_file, related, false, now);
-        told.tell("sent", &alert);
+        let line = line("sent", &alert);
         publisher.publish(alert).await.context("the rest is not sent; run it again once this is mended")?;
+        told.add(&line);
         claims.complete_strictly(&claim).await.context("an alert is sent whose incident may alert once more")?;
     }
     Ok(true)
@@ -127,7 +128,8 @@ async fn foretell(turns: Vec<Turn>, table: &DedupTable, period: Duration, told: 
         let turn = &incident.turn;
         if matches!(table.load(&turn.dedup_key).await?.decide(&turn.question(period)), Decision::Claim { .. }) {
             let (log_file, now) = (turn.log_file.as_deref(), OffsetDateTime::now_utc());
-            told.tell("would send", &Alert::new(&turn.matched, &incident.claim, log_file, None, false, now));
+            let alert = Alert::new(&turn.matched, &incident.claim, log_file, None, false, now);
+            told.add(&line("would send", &alert));
         }
     }
     told.suppressed = matches - told.alerted;
@@ -135,12 +137,14 @@ async fn foretell(turns: Vec<Turn>, table: &DedupTable, period: Duration, told: 
 }
 
 impl Told {
-    fn tell(&mut self, what: &str, alert: &Alert) {
+    fn add(&mut self, line: &str) {
         self.alerted += 1;
-        let line =
-            format!("{what}: {} {}: {}, alert {}\n", alert.event_time, alert.severity, alert.title, alert.alert_id);
-        self.lines.push_str(&line);
+        self.lines.push_str(line);
     }
+}
+
+fn line(what: &str, alert: &Alert) -> String {
+    format!("{what}: {} {}: {}, alert {}\n", alert.event_time, alert.severity, alert.title, alert.alert_id)
 }
 
 /// The function's own configuration, checked by its own rules.

@@ -90,6 +90,9 @@ pub fn rows(header: &[&str], look: Look) -> Table {
         None => table.set_content_arrangement(ContentArrangement::Disabled),
     };
     table.set_header(header.iter().map(|name| Cell::new(name).add_attribute(Attribute::Bold)));
+    for column in table.column_iter_mut().filter(|_| width.is_none()) {
+        column.set_padding((0, 2));
+    }
     table
 }
 

@@ -1,0 +1,344 @@
+//! What lies in S3, and what goes to SNS and SQS.
+
+use std::{fs, time::Duration};
+
+use aws_config::Region;
+use aws_sdk_s3::types::{BucketLocationConstraint, CreateBucketConfiguration};
+use aws_sdk_sqs::types::QueueAttributeName;
+use serde_json::{Value, json};
+
+use crate::{
+    command_in, folder, quarantine, run, scan_in, stored,
+    support::{
+        Function, delivery, event, gzip, key,
+        local_aws::Account,
+        put_log_files,
+        wire::{Fault, Wire},
+    },
+};
+
+fn key_of(account: &str, date: &str, name: &str) -> String {
+    format!("AWSLogs/{account}/CloudTrail/us-east-1/{date}/{account}_CloudTrail_{name}.json.gz")
+}
+
+/// A log file for each of some days and accounts, with a quarantine in each, and others beside them.
+async fn put_archive(account: &Account) {
+    for (owner, day) in [("123456789012", 20), ("123456789012", 24), ("210987654321", 24)] {
+        let mut record = quarantine(&format!("{}-{day}", &owner[..3]), &format!("2026-11-{day}T03:02:11Z"));
+        record["recipientAccountId"] = json!(owner);
+        account.put(&key_of(owner, &format!("2026/11/{day}"), "a"), stored(&[record])).await;
+    }
+    let organisation = quarantine("of-an-organisation", "2026-11-24T03:02:11Z");
+    let place = "trail/AWSLogs/o-abc1234567/123456789012/CloudTrail/eu-west-1/2026/11/24/x.json.gz";
+    account.put(place, stored(&[organisation])).await;
+    account.put("AWSLogs/123456789012/Config/us-east-1/2026/11/24/x.json.gz", gzip(b"{}")).await;
+    account.put("copies/copy.json.gz", stored(&[quarantine("copied", "2026-11-24T03:02:11Z")])).await;
+    account.put("copies/readme.txt", b"no log file".to_vec()).await;
+    account.put("copies/", Vec::new()).await;
+}
+
+fn users(run: &crate::Run) -> String {
+    let mut users = run.users();
+    users.sort();
+    users.join(" ")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bucket_is_read_wherever_its_log_files_lie() {
+    let account = Account::new().await;
+    put_archive(&account).await;
+    let bucket = format!("s3://{}", account.bucket);
+    let found = scan_in(&account, &[&bucket, "--format", "ndjson"]);
+    assert_eq!(users(&found), "123-20 123-24 210-24 copied of-an-organisation", "{}", found.stderr);
+    assert_eq!(found.status, Some(1));
+    assert!(found.stderr.contains("in 5 log files ("), "{}", found.stderr);
+    for (path, expected) in [
+        ("/AWSLogs/123456789012", "123-20 123-24"),
+        ("/AWSLogs/123", "123-20 123-24"),
+        ("/AWSLogs/123456789012/CloudTrail/us-east-1/2026/11/2", "123-20 123-24"),
+        ("/trail/", "of-an-organisation"),
+        ("/copies/copy.json.gz", "copied"),
+    ] {
+        let found = scan_in(&account, &[&format!("{bucket}{path}"), "--format", "ndjson"]);
+        assert_eq!(users(&found), expected, "{path}: {}", found.stderr);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn dates_and_accounts_become_key_prefixes() {
+    let account = Account::new().await;
+    put_archive(&account).await;
+    let wire = Wire::new(&account.endpoint, |_| Fault::None);
+    let path = format!("s3://{}/AWSLogs/", account.bucket);
+    let period = ["--since", "2026-11-24", "--until", "2026-11-24", "--account", "123456789012"];
+    let arguments = [&[path.as_str(), "--format", "ndjson"], &period[..]].concat();
+    let found = run(command_in(&account, &wire.endpoint, &arguments));
+    assert_eq!(users(&found), "123-24", "{}", found.stderr);
+    let mut prefixes: Vec<String> = Vec::new();
+    let mut objects = 0;
+    for seen in wire.seen("GetObject") {
+        let path = percent_encoding::percent_decode_str(seen.request.path()).decode_utf8().unwrap().into_owned();
+        match path.split_once("prefix=") {
+            Some((_, rest)) => prefixes.push(rest.split('&').next().unwrap().to_owned()),
+            None => objects += 1,
+        }
+    }
+    prefixes.sort();
+    prefixes.dedup();
+    let account_folder = "AWSLogs/123456789012/";
+    let region = format!("{account_folder}CloudTrail/us-east-1/");
+    let expected = [
+        "AWSLogs/".to_owned(),
+        account_folder.to_owned(),
+        format!("{account_folder}CloudTrail/"),
+        format!("{region}2026/11/24/"),
+        // A log file may come a day late.
+        format!("{region}2026/11/25/"),
+    ];
+    assert_eq!(prefixes, expected);
+    // And once more for related activity.
+    assert_eq!(objects, 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn its_alerts_are_the_functions_own() {
+    let account = Account::new().await;
+    put_log_files(&account, &["quarantined"]).await;
+    let mut function = Function::start(&account);
+    function.invoke(&delivery(&account, &[&key("quarantined")])).unwrap();
+    let [published] = account.alerts(1).await.try_into().unwrap();
+    let found = scan_in(&account, &[&format!("s3://{}", account.bucket), "--format", "ndjson"]);
+    let [alert] = found.alerts().try_into().unwrap();
+    let without_clock = |mut alert: Value| {
+        for field in ["createdAt", "detectedAt", "detectionLatencySeconds"] {
+            assert!(alert.as_object_mut().unwrap().remove(field).is_some());
+        }
+        alert
+    };
+    assert_eq!(without_clock(alert), without_clock(published));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_s3_refuses_is_a_sentence_and_stops_nothing_else() {
+    let account = Account::new().await;
+    account.put(&key("quarantined"), stored(&[quarantine("alice", "2026-11-24T03:02:11Z")])).await;
+    let good = format!("s3://{}/AWSLogs/", account.bucket);
+    let missing = scan_in(&account, &["s3://no-such-bucket/x", &good, "--format", "ndjson"]);
+    assert_eq!((users(&missing).as_str(), missing.status), ("alice", Some(2)));
+    assert!(missing.stderr.contains("not read: s3://no-such-bucket does not exist"), "{}", missing.stderr);
+    let empty = scan_in(&account, &[&format!("{good}999"), &good, "--format", "ndjson"]);
+    assert_eq!((users(&empty).as_str(), empty.status), ("alice", Some(2)));
+    assert!(empty.stderr.contains("AWSLogs/999 holds no CloudTrail log file"), "{}", empty.stderr);
+
+    const DENIED: Fault = Fault::Answer(403, "<Error><Code>AccessDenied</Code><Message>no</Message></Error>");
+    let wire = Wire::new(&account.endpoint, |_| DENIED);
+    let denied = run(command_in(&account, &wire.endpoint, &[&good]));
+    assert!(denied.stderr.contains("allow the identity in use s3:ListBucket on it"), "{}", denied.stderr);
+    let wire =
+        Wire::new(
+            &account.endpoint,
+            |seen| {
+                if seen.request.path().contains("list-type") { Fault::None } else { DENIED }
+            },
+        );
+    let denied = run(command_in(&account, &wire.endpoint, &[&good]));
+    assert!(denied.stderr.contains("allow the identity in use s3:GetObject on it"), "{}", denied.stderr);
+    assert_eq!(denied.status, Some(2));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bucket_of_another_region_is_found_there() {
+    let account = Account::new().await;
+    let region = Region::new("eu-west-1");
+    let s3 = aws_sdk_s3::Client::from_conf(account.s3.config().to_builder().region(region).build());
+    let place = CreateBucketConfiguration::builder().location_constraint(BucketLocationConstraint::EuWest1).build();
+    let bucket = format!("elsewhere-{}", account.id);
+    s3.create_bucket().bucket(&bucket).create_bucket_configuration(place).send().await.unwrap();
+    let body = stored(&[quarantine("alice", "2026-11-24T03:02:11Z")]);
+    s3.put_object().bucket(&bucket).key(key("x")).body(body.into()).send().await.unwrap();
+    let found = scan_in(&account, &[&format!("s3://{bucket}"), "--format", "ndjson"]);
+    assert_eq!((users(&found).as_str(), found.status), ("alice", Some(1)), "{}", found.stderr);
+}
+
+/// Arguments of a replay of the account's bucket.
+fn replay<'a>(account: &'a Account, path: &'a str) -> Vec<&'a str> {
+    vec!["replay", path, "--topic-arn", &account.topic, "--table", &account.table]
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn replay_and_the_function_never_alert_twice() {
+    let account = Account::new().await;
+    put_log_files(&account, &["quarantined", "removed"]).await;
+    let path = format!("s3://{}", account.bucket);
+    // The function has alerted one of two.
+    let mut function = Function::start(&account);
+    function.invoke(&delivery(&account, &[&key("quarantined")])).unwrap();
+    account.alerts(1).await;
+
+    let told = scan_in(&account, &replay(&account, &path));
+    assert_eq!(told.status, Some(0), "{}", told.stderr);
+    let lines: Vec<&str> = told.stdout.lines().collect();
+    assert_eq!(lines.len(), 1, "{lines:?}");
+    assert!(lines[0].starts_with("would send: 2026-11-24T03:04:31Z HIGH: Quarantine of IAM user ci-deploy REMOVED"));
+    assert!(told.stderr.starts_with("1 alert would be sent, 1 match suppressed as alerted already"), "{}", told.stderr);
+    account.alerts(0).await;
+
+    let sent = scan_in(&account, &[replay(&account, &path), vec!["--yes"]].concat());
+    assert_eq!((sent.status, sent.stdout.starts_with("sent: ")), (Some(0), true), "{}", sent.stderr);
+    let alerts = account.alerts(1).await;
+    assert_eq!(alerts[0]["outcome"], "removed");
+    assert!(alerts[0]["related"].is_object());
+
+    // Neither alerts again.
+    let again = scan_in(&account, &[replay(&account, &path), vec!["--yes"]].concat());
+    assert!(again.stderr.starts_with("0 alerts sent, 2 matches suppressed"), "{}", again.stderr);
+    function.invoke(&delivery(&account, &[&key("quarantined"), &key("removed")])).unwrap();
+    account.alerts(0).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn replay_of_a_folder_says_where_the_evidence_lies() {
+    let account = Account::new().await;
+    let sent = scan_in(&account, &[replay(&account, "events/log-files/failed.json"), vec!["--yes"]].concat());
+    assert_eq!(sent.status, Some(0), "{}", sent.stderr);
+    let alerts = account.alerts(1).await;
+    assert_eq!(alerts[0]["source"]["bucket"], json!(null));
+    assert_eq!(alerts[0]["source"]["key"], "events/log-files/failed.json");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn replay_sends_nothing_without_its_table_and_stops_at_a_topic_that_refuses() {
+    let account = Account::new().await;
+    let with = |topic: &str, table: &str| {
+        let arguments = ["replay", "events/log-files/failed.json", "--topic-arn", topic, "--table", table, "--yes"];
+        scan_in(&account, &arguments)
+    };
+    let no_table = with(&account.topic, "no-table");
+    assert_eq!((no_table.status, no_table.stdout.as_str()), (Some(2), ""));
+    assert!(
+        no_table.stderr.contains("nothing more is sent, since copies might be: the dedup table no-table"),
+        "{}",
+        no_table.stderr
+    );
+    let no_topic = with("arn:aws:sns:us-east-1:123456789012:nowhere", &account.table);
+    assert_eq!((no_topic.status, no_topic.stdout.as_str()), (Some(2), ""), "{}", no_topic.stderr);
+    assert!(no_topic.stderr.contains("run it again once this is mended: the topic"), "{}", no_topic.stderr);
+    account.alerts(0).await;
+    // The claim that is left behind ends with its lease.
+    account.end_leases().await;
+    assert_eq!(with(&account.topic, &account.table).status, Some(0));
+    account.alerts(1).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn enqueue_hands_each_log_file_to_the_function_once() {
+    let account = Account::new().await;
+    put_archive(&account).await;
+    // So that there is more than one batch.
+    for number in 0..25 {
+        account.put(&key_of("123456789012", "2026/11/24", &format!("b+ é{number:02}")), stored(&[json!({})])).await;
+    }
+    let queue = account.sqs.create_queue().queue_name("delivery").send().await.unwrap().queue_url.unwrap();
+    let path = format!("s3://{}/AWSLogs/", account.bucket);
+    let handed = scan_in(&account, &["enqueue", &path, "--queue", &queue, "--rate", "100000"]);
+    assert_eq!(handed.status, Some(0), "{}", handed.stderr);
+    assert!(handed.stderr.starts_with("28 log files handed over in "), "{}", handed.stderr);
+    // The function takes what is in the queue as it takes S3's own.
+    let mut messages = Vec::new();
+    loop {
+        let receive = account.sqs.receive_message().queue_url(&queue).max_number_of_messages(10);
+        let received = receive.send().await.unwrap().messages.unwrap_or_default();
+        if received.is_empty() {
+            break;
+        }
+        for message in received {
+            let delete = account.sqs.delete_message().queue_url(&queue);
+            delete.receipt_handle(message.receipt_handle.unwrap()).send().await.unwrap();
+            messages.push(message.body.unwrap());
+        }
+    }
+    assert_eq!(messages.len(), 28);
+    let mut batch = event("sqs-s3-object-created", &account);
+    let template = batch["Records"][0].clone();
+    let records = messages.iter().enumerate().map(|(number, body)| {
+        let mut message = template.clone();
+        (message["messageId"], message["body"]) = (json!(number.to_string()), json!(body));
+        message
+    });
+    batch["Records"] = records.collect();
+    let answer = Function::start(&account).invoke(&batch).unwrap();
+    assert_eq!(answer, json!({ "batchItemFailures": [] }));
+    account.alerts(3).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn enqueue_goes_on_where_it_was_stopped() {
+    let account = Account::new().await;
+    for day in 10..20 {
+        account.put(&key_of("123456789012", &format!("2026/11/{day}"), "a"), stored(&[json!({})])).await;
+    }
+    let queue = account.sqs.create_queue().queue_name("delivery").send().await.unwrap().queue_url.unwrap();
+    let count = async || {
+        let attributes = account.sqs.get_queue_attributes().queue_url(&queue);
+        let attributes = attributes.attribute_names(QueueAttributeName::ApproximateNumberOfMessages);
+        let attributes = attributes.send().await.unwrap().attributes.unwrap();
+        attributes[&QueueAttributeName::ApproximateNumberOfMessages].parse::<u32>().unwrap()
+    };
+    let file = folder("resume").join("point.json");
+    let path = format!("s3://{}/", account.bucket);
+    // Each of these days is a listing of its own; from the sixth message on, the queue refuses.
+    let period = ["--since", "2026-11-10", "--until", "2026-11-20"];
+    let arguments = |queue| {
+        let resume = ["--queue", queue, "--rate", "100000", "--resume", file.to_str().unwrap()];
+        [&["enqueue", &path], &period[..], &resume].concat().into_iter().map(str::to_owned).collect::<Vec<_>>()
+    };
+    let arguments = arguments(queue.as_str());
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let wire = Wire::new(&account.endpoint, |seen| {
+        let refusal = r#"{"__type":"com.amazonaws.sqs#KmsAccessDenied","message":"no key"}"#;
+        if seen.operation == "SendMessageBatch" && seen.number > 5 { Fault::Answer(400, refusal) } else { Fault::None }
+    });
+    let stopped = run(command_in(&account, &wire.endpoint, &arguments));
+    assert_eq!(stopped.status, Some(2));
+    assert!(stopped.stderr.starts_with("5 log files handed over"), "{}", stopped.stderr);
+    assert!(
+        stopped.stderr.contains("2026/11/14/") && stopped.stderr.contains("goes on behind it"),
+        "{}",
+        stopped.stderr
+    );
+    assert!(
+        stopped.stderr.contains("does not take messages (") && stopped.stderr.contains("no key"),
+        "{}",
+        stopped.stderr
+    );
+    assert_eq!(count().await, 5);
+
+    let rest = scan_in(&account, &arguments);
+    assert_eq!(rest.status, Some(0), "{}", rest.stderr);
+    assert!(rest.stderr.starts_with("5 log files handed over"), "{}", rest.stderr);
+    assert_eq!(count().await, 10);
+    let point: Value = serde_json::from_str(&fs::read_to_string(&file).unwrap()).unwrap();
+    assert_eq!(point["sent"], 10);
+    // A finished job has nothing left, and its file serves no other.
+    let again = scan_in(&account, &arguments);
+    assert!(again.stderr.starts_with("0 log files handed over") && again.status == Some(0), "{}", again.stderr);
+    let other = scan_in(&account, &["enqueue", &path, "--queue", "other", "--resume", file.to_str().unwrap()]);
+    assert!(other.stderr.contains("is of another job") && other.status == Some(2), "{}", other.stderr);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn enqueue_keeps_to_its_rate() {
+    let account = Account::new().await;
+    for number in 0..30 {
+        account.put(&key_of("123456789012", "2026/11/24", &format!("{number:02}")), stored(&[json!({})])).await;
+    }
+    let queue = account.sqs.create_queue().queue_name("delivery").send().await.unwrap().queue_url.unwrap();
+    let wire = Wire::new(&account.endpoint, |_| Fault::None);
+    let path = format!("s3://{}/", account.bucket);
+    let arguments = ["enqueue", &path, "--queue", &queue, "--rate", "20"];
+    assert_eq!(run(command_in(&account, &wire.endpoint, &arguments)).status, Some(0));
+    let sent = wire.seen("SendMessageBatch");
+    assert_eq!(sent.len(), 3);
+    // Ten messages each half second; a little less, since the wire sees them late.
+    assert!(sent[2].at - sent[0].at > Duration::from_millis(900));
+}

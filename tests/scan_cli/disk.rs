@@ -1,0 +1,246 @@
+//! What lies on a disk, or comes by a pipe.
+
+use std::{
+    ffi::OsString,
+    fs,
+    io::{BufRead, BufReader, Read},
+    os::unix::{ffi::OsStringExt, fs::symlink},
+    process::{Command, Stdio},
+};
+
+use serde_json::json;
+
+use crate::{command, folder, quarantine, run, scan, scan_stream, stored, support::gzip};
+
+const DAY: &str = "2026-11-24T03:02:11Z";
+
+fn ndjson(folder: &std::path::Path) -> crate::Run {
+    scan(&[folder.to_str().unwrap(), "--format", "ndjson"])
+}
+
+#[test]
+fn of_real_log_files_it_says_that_nothing_is_in_them() {
+    let found = scan(&["tests/data/invictus"]);
+    assert_eq!((found.stdout.as_str(), found.status), ("", Some(0)));
+    assert!(found.stderr.starts_with("nothing found in 4 log files ("), "{}", found.stderr);
+}
+
+#[test]
+fn every_form_that_people_export_is_read() {
+    let folder = folder("forms");
+    let record = |user| quarantine(user, DAY).to_string();
+    let pretty = |user| serde_json::to_string_pretty(&quarantine(user, DAY)).unwrap();
+    let clean = r#"{"eventSource":"s3.amazonaws.com"}"#;
+    let files = [
+        ("gzip.json.gz", stored(&[quarantine("a", DAY)])),
+        ("plain.json", json!({ "Records": [quarantine("b", DAY)] }).to_string().into_bytes()),
+        ("list.json", json!([quarantine("c", DAY)]).to_string().into_bytes()),
+        ("one.json", pretty("d").into_bytes()),
+        ("lines.ndjson", format!("{clean}\n{}\n{clean}\n{}\n", record("e"), record("f")).into_bytes()),
+        (
+            "lines.gz",
+            gzip(format!("{{\"Records\":[{}]}}\n{{\"Records\":[{}]}}\n", record("g"), record("h")).as_bytes()),
+        ),
+        ("members.gz", [gzip(format!("[{}", record("i")).as_bytes()), gzip(b"]")].concat()),
+    ];
+    for (name, bytes) in &files {
+        fs::write(folder.join(name), bytes).unwrap();
+    }
+    let found = ndjson(&folder);
+    let mut users = found.users();
+    users.sort();
+    assert_eq!(users, ["a", "b", "c", "d", "e", "f", "g", "h", "i"], "{}", found.stderr);
+    assert_eq!(found.status, Some(1));
+    // The same by a pipe.
+    for (name, bytes) in &files {
+        let piped = scan_stream(&["-", "--format", "ndjson"], bytes);
+        assert!(!piped.stdout.is_empty() && piped.status == Some(1), "{name}: {}", piped.stderr);
+    }
+    let all = files.iter().filter(|(name, _)| !name.ends_with("gz")).flat_map(|(_, bytes)| bytes.clone());
+    assert_eq!(scan_stream(&["-", "--format", "ndjson"], &all.collect::<Vec<_>>()).users().len(), 5);
+}
+
+#[test]
+fn copies_and_neighbours_fall_into_one_incident_as_in_the_function() {
+    let folder = folder("incidents");
+    // 10:07 alerts, 11:06 is suppressed, 11:07 alerts; in whatever files, in whatever order.
+    let at = |time: &str| quarantine("alice", &format!("2026-11-24T{time}:00Z"));
+    fs::write(folder.join("1.gz"), stored(&[at("11:07"), at("10:07")])).unwrap();
+    fs::write(folder.join("2.gz"), stored(&[at("11:06"), quarantine("bob", DAY)])).unwrap();
+    fs::write(folder.join("copy.gz"), stored(&[at("11:07"), at("10:07")])).unwrap();
+    let found = ndjson(&folder);
+    let incidents: Vec<(String, String)> = found
+        .alerts()
+        .iter()
+        .map(|alert| (alert["entity"]["name"].as_str().unwrap().into(), alert["eventTime"].as_str().unwrap().into()))
+        .collect();
+    let expected = [("alice", "2026-11-24T11:07:00Z"), ("alice", "2026-11-24T10:07:00Z"), ("bob", DAY)];
+    assert_eq!(incidents, expected.map(|(user, time)| (user.to_owned(), time.to_owned())));
+    assert!(found.stderr.starts_with("3 incidents (6 matches) in 3 log files"), "{}", found.stderr);
+}
+
+#[test]
+fn one_bad_file_stops_nothing_and_is_named_with_its_reason() {
+    let folder = folder("bad");
+    let whole = stored(&[quarantine("whole", DAY)]);
+    fs::write(folder.join("whole.gz"), &whole).unwrap();
+    let long = stored(&[quarantine("cut", DAY), json!({ "x": "y".repeat(300_000), "z": DAY.repeat(9) })]);
+    fs::write(folder.join("cut.gz"), &long[..long.len() - 20]).unwrap();
+    fs::write(folder.join("README"), "AWSCompromisedKeyQuarantine is what is looked for").unwrap();
+    symlink(folder.join("nowhere"), folder.join("gone.gz")).unwrap();
+    // A folder that holds itself is read once.
+    symlink(&folder, folder.join("loop")).unwrap();
+    let found = ndjson(&folder);
+    let mut users = found.users();
+    users.sort();
+    assert_eq!((users, found.status), (vec!["cut".into(), "whole".into()], Some(2)), "found and unreadable is 2");
+    let lines: Vec<&str> = found.stderr.lines().collect();
+    assert!(lines[0].starts_with("2 incidents (2 matches) in 1 log file ("), "{lines:?}");
+    assert_eq!(lines[1], "1 other file passed over: no CloudTrail log files.");
+    let mut unread: Vec<&str> = lines[2..].to_vec();
+    unread.sort_unstable();
+    let name = |name: &str| format!("not read: {}", folder.join(name).display());
+    assert!(unread[0].starts_with(&(name("cut.gz") + " is broken: its gzip stream is cut short")), "{unread:?}");
+    assert!(unread[1].starts_with(&(name("gone.gz") + " cannot be read (No such file or directory")), "{unread:?}");
+    assert_eq!(unread.len(), 2);
+    // A file that is named itself is not passed over.
+    let readme = folder.join("README");
+    let named = scan(&[readme.to_str().unwrap()]);
+    assert!(named.stderr.contains("README is no log file: it is neither gzip nor JSON"), "{}", named.stderr);
+    assert_eq!(named.status, Some(2));
+}
+
+#[test]
+fn what_holds_no_log_file_is_no_clean_bill() {
+    let empty = folder("empty");
+    for path in [empty.to_str().unwrap(), "/nowhere/at/all"] {
+        let found = scan(&[path, "events/log-files/clean.json"]);
+        assert_eq!((found.stdout.as_str(), found.status), ("", Some(2)), "{}", found.stderr);
+        assert!(found.stderr.contains(&format!("not read: {path} ")), "{}", found.stderr);
+    }
+    let nothing = scan_stream(&["-"], b"");
+    assert_eq!(nothing.status, Some(2));
+    assert!(nothing.stderr.contains("not read: standard input is no log file: it is empty"), "{}", nothing.stderr);
+}
+
+#[test]
+fn a_name_that_is_no_utf8_is_read_and_shown_safely() {
+    let folder = folder("names");
+    let name = OsString::from_vec(b"\xff\x1b[2J.json.gz".to_vec());
+    fs::write(folder.join(&name), stored(&[quarantine("alice", DAY)])).unwrap();
+    let found = scan(&[folder.to_str().unwrap()]);
+    assert!(found.stdout.contains("names/\u{fffd}\\u{1b}[2J.json.gz"), "{}", found.stdout);
+    assert_eq!(found.status, Some(1));
+    let mut named = command(&["--format", "ndjson"]);
+    named.arg(folder.join(&name));
+    assert_eq!(run(named).users(), ["alice"]);
+}
+
+#[test]
+fn other_logs_beside_cloudtrails_are_passed_over_unless_they_are_named() {
+    let folder = folder("layout").join("AWSLogs/123456789012");
+    let file = |kind: &str| folder.join(kind).join("us-east-1/2026/11/24/x.json.gz");
+    for kind in ["CloudTrail", "CloudTrail-Digest", "Config"] {
+        fs::create_dir_all(file(kind).parent().unwrap()).unwrap();
+        fs::write(file(kind), stored(&[quarantine(kind, DAY)])).unwrap();
+    }
+    let found = ndjson(&folder);
+    assert_eq!(found.users(), ["CloudTrail"]);
+    assert!(found.stderr.contains("2 other files passed over"), "{}", found.stderr);
+    assert_eq!(ndjson(&file("Config")).users(), ["Config"]);
+}
+
+#[test]
+fn the_borders_of_a_period_count() {
+    let folder = folder("period");
+    let times = ["2026-11-23T23:59:59Z", "2026-11-24T00:00:00Z", "2026-11-24T23:59:59Z", "2026-11-25T00:00:00Z"];
+    let mut records: Vec<_> = times.iter().map(|time| quarantine(&time[8..13].replace('T', "-"), time)).collect();
+    let mut timeless = quarantine("timeless", DAY);
+    timeless["eventTime"] = json!(null);
+    records.push(timeless);
+    fs::write(folder.join("1.gz"), stored(&records)).unwrap();
+    let path = folder.to_str().unwrap();
+    let within = |period: &[&str]| {
+        let mut users = scan(&[&[path, "--format", "ndjson"], period].concat()).users();
+        users.sort();
+        // What does not tell its time is never left out.
+        assert_eq!(users.pop().as_deref(), Some("timeless"));
+        users.join(" ")
+    };
+    assert_eq!(within(&[]), "23-23 24-00 24-23 25-00");
+    assert_eq!(within(&["--since", "2026-11-24"]), "24-00 24-23 25-00");
+    assert_eq!(within(&["--until", "2026-11-24"]), "23-23 24-00 24-23");
+    assert_eq!(within(&["--since", "2026-11-24", "--until", "2026-11-24"]), "24-00 24-23");
+    assert_eq!(within(&["--since", "2026-11-24T23:59:59Z", "--until", "2026-11-25T00:00:00Z"]), "24-23 25-00");
+    assert_eq!(within(&["--since", "2026-11-25T00:00:01Z"]), "");
+    assert_eq!(within(&["--since", "2026-11-25T01:00:00+01:00"]), "25-00");
+    assert_eq!(within(&["--until", "9d"]), within(&["--until", "9d", "--since", "2020-01-01"]));
+}
+
+#[test]
+fn accounts_and_regions_choose_records() {
+    let folder = folder("accounts");
+    let mut others = [quarantine("other-account", DAY), quarantine("other-region", DAY)];
+    others[0]["recipientAccountId"] = json!("210987654321");
+    others[1]["awsRegion"] = json!("us-gov-west-1");
+    fs::write(folder.join("1.gz"), stored(&[&others[..], &[quarantine("alice", DAY)]].concat())).unwrap();
+    let with = |options: &[&str]| {
+        let mut users = scan(&[&[folder.to_str().unwrap(), "--format", "ndjson"], options].concat()).users();
+        users.sort();
+        users.join(" ")
+    };
+    assert_eq!(with(&["--account", "210987654321"]), "other-account");
+    assert_eq!(with(&["--region", "us-gov-west-1"]), "other-region");
+    assert_eq!(with(&["--account", "123456789012", "--region", "us-east-1"]), "alice");
+    assert_eq!(with(&["--region", "us-east-1", "--region", "us-gov-west-1"]), "alice other-account other-region");
+    assert_eq!(scan(&["x", "--account", "1234"]).status, Some(2));
+}
+
+#[test]
+fn a_pipe_that_is_closed_early_is_no_error() {
+    let folder = folder("pipe");
+    // More than a pipe holds.
+    let records: Vec<_> = (0..2000).map(|number| quarantine(&format!("user-{number}"), DAY)).collect();
+    fs::write(folder.join("1.gz"), stored(&records)).unwrap();
+    let mut process = command(&[folder.to_str().unwrap(), "--format", "ndjson"]);
+    let mut process = process.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut first = String::new();
+    BufReader::with_capacity(64, process.stdout.take().unwrap()).read_line(&mut first).unwrap();
+    assert!(first.starts_with('{'));
+    let output = process.wait_with_output().unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{stderr}");
+    assert!(stderr.starts_with("2,000 incidents") && !stderr.contains("error"), "{stderr}");
+    assert!(stderr.contains("of the newest 100 incidents alone"), "{stderr}");
+}
+
+#[test]
+fn a_signal_ends_the_run_with_what_was_found_so_far() {
+    // Standard input stays open, so that the run has no end of its own; the line tells that the file has been read.
+    let mut process = command(&["events/log-files/quarantined.json", "-", "--format", "csv"]);
+    let mut process = process.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut stderr = BufReader::new(process.stderr.take().unwrap());
+    let mut line = String::new();
+    stderr.read_line(&mut line).unwrap();
+    assert!(line.starts_with("1 of 2 log files, ") && line.contains(", 1 match, "), "{line}");
+    Command::new("kill").args(["-INT", &process.id().to_string()]).status().unwrap();
+    let mut rest = String::new();
+    stderr.read_to_string(&mut rest).unwrap();
+    assert!(rest.contains("PARTIAL: stopped by a signal"), "{rest}");
+    let output = process.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    let csv = String::from_utf8(output.stdout).unwrap();
+    assert!(csv.lines().count() == 2 && csv.contains("ci-deploy"), "{csv}");
+}
+
+#[test]
+fn a_result_can_be_written_into_a_file_which_is_tried_before_the_work() {
+    let file = folder("result").join("found.json");
+    let found = scan(&["events/log-files", "--format", "json", "--output", file.to_str().unwrap()]);
+    assert_eq!((found.stdout.as_str(), found.status), ("", Some(1)));
+    let alerts: Vec<serde_json::Value> = serde_json::from_str(&fs::read_to_string(&file).unwrap()).unwrap();
+    assert_eq!(alerts.len(), 5);
+    let nowhere = scan(&["events/log-files", "--output", "/nowhere/found.json"]);
+    let expected = "error: /nowhere/found.json cannot be written: No such file or directory (os error 2).\n";
+    assert_eq!((nowhere.stderr.as_str(), nowhere.status), (expected, Some(2)));
+}
