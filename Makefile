@@ -1,10 +1,12 @@
 # What a person or CI runs; each target installs what it needs into .tools/.
 #
+#   make scan LOGS=…    has it already happened? in old log files: a folder, or s3://bucket
 #   make demo     the main job on a local AWS: a log file goes in, the alert comes out
 #   make test     all tests
 #   make invoke   one invocation under cargo-lambda (EVENT=events/….json)
 #   make bench    what the scan and the function cost, beside the limit and a bare function
 #   make bench-peers    the scan beside what people use today
+#   make bench-archive    quarantine-scan on an archive of a million records, beside zgrep and Python
 #   make deployed    the stack by `sam deploy` on the local AWS, in each source mode, and all that an operator does
 #   make docs     writes the generated part of docs/rules.md anew
 #   make check    all that CI does: formatting, lints, tests, template gates, the deployed stack
@@ -29,8 +31,13 @@ PYTHON = .tools/local/bin/python
 unexport PYTHONDONTWRITEBYTECODE
 export SAM_CLI_TELEMETRY = 0
 
-.PHONY: demo test invoke bench bench-peers benches docs deployed check fmt clippy gates local sam checkov \
+.PHONY: scan demo test invoke bench bench-peers bench-archive benches docs deployed check fmt clippy gates local sam checkov \
 	enable-eventbridge build deploy prove redrive logs delete clean
+
+# That something was found is no failure.
+scan:
+	@cargo build --locked --features cli --bin quarantine-scan
+	@target/debug/quarantine-scan $(LOGS) || test $$? -eq 1
 
 demo: local
 	cargo build --locked
@@ -39,6 +46,7 @@ demo: local
 # Many tests wait for a time-out of the function: four threads for two cores.
 test: local
 	cargo test --locked -- --show-output --test-threads=4
+	cargo test --locked --features cli --lib --bin quarantine-scan --test scan_cli -- --test-threads=4
 
 invoke: local
 	cargo build --locked
@@ -50,6 +58,10 @@ bench: benches
 
 bench-peers: benches
 	python3 benches/peers.py benches/target/release/quarantine-alert-benches
+
+bench-archive: benches
+	cargo build --locked --release --features cli --bin quarantine-scan
+	python3 benches/archive.py benches/target/release/quarantine-alert-benches target/release/quarantine-scan
 
 # For the processors that cargo-lambda builds for.
 benches: export RUSTFLAGS = $(if $(filter x86_64,$(shell uname -m)),-C target-cpu=haswell)
@@ -70,6 +82,7 @@ fmt:
 
 clippy:
 	cargo clippy --locked --all-targets -- --deny warnings
+	cargo clippy --locked --all-targets --features cli -- --deny warnings
 
 gates: local sam checkov
 	.tools/local/bin/cfn-lint -a cfn_lint_serverless.rules -t template.yaml

@@ -18,10 +18,10 @@ fn assert_snapshot(name: &str, text: &str) {
     });
 }
 
-/// On a terminal of so many columns.
-fn on_terminal(columns: usize, arguments: &[&str]) -> Run {
+/// On a terminal of so many columns; once it shows that text, Ctrl-C is pressed.
+fn on_terminal(columns: usize, text: &str, arguments: &[&str]) -> Run {
     let mut command = Command::new(PYTHON);
-    command.arg(path("tests/scan_cli/terminal.py")).arg(columns.to_string());
+    command.arg(path("tests/scan_cli/terminal.py")).arg(columns.to_string()).arg(text);
     command.arg(env!("CARGO_BIN_EXE_quarantine-scan")).args(arguments).current_dir(path(""));
     run(command)
 }
@@ -45,22 +45,36 @@ fn the_table_shows_all_outcomes_newest_first_a_row_a_line() {
     let found = scan(&[LOG_FILES]);
     assert_snapshot("scan_table", &found.stdout);
     assert!(!found.stdout.contains('\u{1b}'), "colour where there is no terminal");
+    assert_eq!(scan(&[LOG_FILES, "--denied-attempts", "off"]).stdout.lines().count(), 5);
     assert!(scan(&[LOG_FILES, "--color", "always"]).stdout.contains("\u{1b}["));
 }
 
 #[test]
 fn on_a_terminal_the_table_is_fitted_to_its_width_and_in_colour() {
-    for columns in [80, 120, 200] {
-        let shown = on_terminal(columns, &[LOG_FILES, "--color", "never"]);
+    for columns in [60, 80, 120, 250] {
+        let shown = on_terminal(columns, "", &[LOG_FILES, "--color", "never"]);
         assert_eq!(shown.status, Some(1), "{}", shown.stdout);
-        // The progress bar is drawn, and wiped out by an escape, before the table.
-        let table = &shown.stdout[shown.stdout.find('─').unwrap()..];
-        let rows: Vec<&str> = table.lines().filter(|line| !line.contains("incidents (")).collect();
-        assert!(rows.iter().all(|row| row.trim_end().chars().count() <= columns), "{columns}: {rows:#?}");
-        assert!(table.contains("123456789012") && table.contains("quarantined"), "{table}");
+        let rows: Vec<&str> = shown.stdout.lines().filter(|line| !line.contains("incidents (")).collect();
+        assert!(rows.iter().all(|row| row.chars().count() <= columns), "{columns}: {rows:#?}");
+        // Nothing is cut.
+        let letters: String = rows.concat().chars().filter(|c| !c.is_whitespace()).collect();
+        for part in ["2026-11-24T03:04:31Z", "removed", "123456789012", "userci-deploy", "quarantined"] {
+            assert!(letters.contains(part), "{columns}: {part} in {rows:#?}");
+        }
+        assert_eq!(rows.len() == 6, columns == 250, "{columns}: {rows:#?}");
     }
-    let coloured = on_terminal(120, &[LOG_FILES]).stdout;
-    assert!(coloured.contains("\u{1b}[38;5;11m") || coloured.contains("\u{1b}[33m"), "{coloured:?}");
+    let colored = on_terminal(120, "", &[LOG_FILES]).stdout;
+    assert!(colored.contains("\u{1b}[38;5;11m"), "{colored:?}");
+    assert!(!colored.contains("log files, "), "the bar of a run that takes no time: {colored:?}");
+}
+
+#[test]
+fn on_a_terminal_a_bar_tells_how_far_it_is_and_ctrl_c_ends_it_with_what_was_found() {
+    // The terminal is standard input, too, on which nothing is typed.
+    let shown = on_terminal(120, "1 of 2 log files, ", &["events/log-files/quarantined.json", "-"]);
+    assert!(shown.stdout.contains(" 1 match, "), "{:?}", shown.stdout);
+    assert!(shown.stdout.contains("PARTIAL: stopped by a signal"), "{:?}", shown.stdout);
+    assert!(shown.stdout.contains("user ci-deploy") && shown.status == Some(2), "{:?}", shown.stdout);
 }
 
 #[test]

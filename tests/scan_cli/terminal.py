@@ -1,6 +1,6 @@
-"""Runs a command on a terminal of so many columns, and prints what it has shown.
+"""Runs a command on a terminal of so many columns, and prints what it has shown. Once it shows TEXT, Ctrl-C is pressed.
 
-    python terminal.py COLUMNS COMMAND…
+    python terminal.py COLUMNS TEXT COMMAND…
 """
 
 import fcntl
@@ -10,7 +10,7 @@ import struct
 import sys
 import termios
 
-columns, command = int(sys.argv[1]), sys.argv[2:]
+columns, text, command = int(sys.argv[1]), sys.argv[2].encode(), sys.argv[3:]
 process, terminal = pty.fork()
 if process == 0:
     fcntl.ioctl(1, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
@@ -24,5 +24,8 @@ while True:
     if not part:
         break
     shown += part
+    if text and text in shown:
+        os.write(terminal, b"\x03")
+        text = b""
 sys.stdout.buffer.write(shown)
 sys.exit(os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]))

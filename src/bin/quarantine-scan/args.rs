@@ -65,7 +65,7 @@ Exit status: 0 all is alerted, 2 something could not be read or sent.")]
     /// alarms, failure queue and deduplication.
     #[command(after_help = "\
 Example:
-  quarantine-scan enqueue s3://example-trail-logs/AWSLogs/ --since 2025-01-01 --rate 1000 --resume enqueue.json \\
+  quarantine-scan enqueue s3://example-trail-logs/AWSLogs/ --since 2025-01-01 --resume enqueue.json \\
     --queue https://sqs.us-east-1.amazonaws.com/123456789012/quarantine-alert-delivery
 
 Exit status: 0 all is handed over, 2 something was not.")]
@@ -107,6 +107,9 @@ pub struct Search {
     /// IAM is recorded in us-east-1 (us-gov-west-1, cn-north-1), wherever the attacker works.
     #[arg(long, value_name = "REGION")]
     pub region: Vec<String>,
+    /// The function's DENIED_ATTEMPTS: `off` leaves the low-confidence rule out
+    #[arg(long, value_enum, default_value_t, value_name = "SWITCH")]
+    pub denied_attempts: Switch,
 }
 
 /// What also chooses the objects of a bucket.
@@ -190,6 +193,13 @@ pub enum Format {
     Ndjson,
     /// For a spreadsheet, in which no cell is a formula
     Csv,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Switch {
+    #[default]
+    On,
+    Off,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]

@@ -44,9 +44,20 @@ pub fn explain(arguments: &args::Explain) -> anyhow::Result<Status> {
         let verdict = if accepts { "MATCH" } else { "no match" };
         let _ = writeln!(text, "\n{verdict}: {rule} ({})", way.means);
         for check in way.checks {
-            let holds = if check.passes(&record) { "yes" } else { "NO" };
-            let _ = writeln!(text, "  {holds:<4} {} {} {}", check.field, check.operator, check.values);
-            let _ = writeln!(text, "       it is {}", shown(&fields, check.field));
+            let passes = check.passes(&record);
+            let _ = write!(
+                text,
+                "  {:<4} {} {} {}",
+                if passes { "yes" } else { "NO" },
+                check.field,
+                check.operator,
+                check.values
+            );
+            let _ = writeln!(
+                text,
+                "{}",
+                if passes { String::new() } else { format!("; it is {}", shown(&fields, check.field)) }
+            );
         }
     }
     let summary = match Rules::new(true).judge(record) {
@@ -110,24 +121,19 @@ pub fn rules(arguments: &args::Rules) -> anyhow::Result<Status> {
     let output = Output::of_text()?;
     let text = match arguments.format {
         RulesFormat::Json => {
-            let rules: Vec<String> = rule::ALL.iter().map(|rule| one_line(rule)).collect::<Result<_, _>>()?;
+            let rules: Vec<String> = rule::ALL.iter().map(one_line).collect::<Result<_, _>>()?;
             format!("[\n{}\n]\n", rules.join(",\n"))
         }
         RulesFormat::Table => {
-            let mut table = rows(&["RULE", "OUTCOME", "WHERE ALL OF THIS HOLDS", "MITRE"], output.look());
-            for rule in rule::ALL {
-                for way in rule.alternatives {
-                    let checks =
-                        way.checks.iter().map(|check| format!("{} {} {}", check.field, check.operator, check.values));
-                    table.add_row([
-                        rule.id,
-                        way.means,
-                        &checks.collect::<Vec<_>>().join("\n"),
-                        &rule.reports.join(", "),
-                    ]);
-                }
-            }
-            table.trim_fmt() + "\n"
+            let header = ["RULE", "OUTCOME", "WHERE ALL OF THIS HOLDS", "MITRE"];
+            let ways = rule::ALL.iter().flat_map(|rule| rule.alternatives.iter().map(move |way| (rule, way)));
+            let lines = ways.map(|(rule, way)| {
+                let checks =
+                    way.checks.iter().map(|check| format!("{} {} {}", check.field, check.operator, check.values));
+                let checks = checks.collect::<Vec<_>>().join("\n");
+                [rule.id.to_owned(), way.means.to_owned(), checks, rule.reports.join(", ")]
+            });
+            rows(&header, lines.collect(), output.look())
         }
     };
     output.write_text(&text)?;

@@ -17,12 +17,12 @@ use time::OffsetDateTime;
 use tokio::{
     sync::mpsc::{Sender, channel},
     task::JoinSet,
-    time::interval,
+    time::{Instant, interval_at},
 };
 
 use crate::{
     Status,
-    args::{self, Search},
+    args::{self, Search, Switch},
     filter::Filter,
     incidents::{group, sort},
     output::Output,
@@ -111,7 +111,7 @@ pub struct Findings {
 /// # Errors
 /// A rule's needle cannot be searched for.
 pub async fn find(search: &Search, stop: &Stop) -> anyhow::Result<Findings> {
-    let (rules, filter) = (Rules::new(true), search.filter());
+    let (rules, filter) = (Rules::new(search.denied_attempts == Switch::On), search.filter());
     let (needles, tally) = (Arc::new(rules.needles()?), Arc::new(Tally::default()));
     let (out, mut results) = channel(1024);
     let mut findings = Findings {
@@ -129,7 +129,7 @@ pub async fn find(search: &Search, stop: &Stop) -> anyhow::Result<Findings> {
         held_bytes: 0,
     };
     let mut sources = start(&search.paths, &filter, &needles, &tally, out, &mut findings).await;
-    let (mut progress, mut tick) = (Progress::new(), interval(TICK));
+    let (mut progress, mut tick) = (Progress::new(), interval_at(Instant::now() + TICK, TICK));
     loop {
         tokio::select! {
             biased;

@@ -1,15 +1,15 @@
-//! The table that people look at: on a terminal fitted to its width and in colour, elsewhere a row a line.
+//! The table that people look at: a row a line, or, on a terminal that is too narrow for it, a few lines a row.
 
 use std::env;
 
 use comfy_table::{
-    Attribute, Cell, ColumnConstraint, ContentArrangement, Table,
+    Attribute, Cell, Color as Foreground, ColumnConstraint, ContentArrangement, Table,
     presets::{NOTHING, UTF8_HORIZONTAL_ONLY},
 };
 use quarantine_alert::{
     alert::Alert,
     rule::{Outcome, Severity},
-    untrusted::{Untrusted, visible},
+    untrusted::Untrusted,
 };
 
 use crate::args::Color;
@@ -37,70 +37,119 @@ impl Look {
 
 /// What people look at, in this order.
 const HEADER: [&str; 8] = ["TIME", "OUTCOME", "ACCOUNT", "ENTITY", "POLICY", "ACTOR", "ATTACHED BY", "WHERE"];
+/// The same, where the terminal is too narrow.
+const STACKED: [&str; 3] = ["TIME, OUTCOME,\nATTACHED BY", "ACCOUNT,\nENTITY", "POLICY,\nACTOR, WHERE"];
+/// Between two columns.
+const GAP: u16 = 2;
 
 pub fn text(alerts: &[Alert], look: Look) -> String {
-    let mut table = rows(&HEADER, look);
+    let mut table = table(&HEADER, look);
     for alert in alerts {
-        let color = match alert.severity {
-            Severity::Critical => comfy_table::Color::Red,
-            Severity::High => comfy_table::Color::Yellow,
-            Severity::Medium => comfy_table::Color::Cyan,
-        };
-        let actor = [&alert.actor.arn, &alert.actor.principal_id, &alert.actor.kind].into_iter().flatten().next();
-        let shown = |text: Option<&Untrusted>, most| text.map_or("unknown".into(), |text| text.visible(most));
+        let Row { entity, policy, actor, place } = Row::of(alert);
+        let removed = if alert.outcome == Outcome::Removed { "removed: " } else { "" };
+        let who = if alert.actor.aws_internal { "AWS" } else { "not AWS" };
         table.add_row([
             Cell::new(&alert.event_time),
-            Cell::new(alert.outcome).fg(color),
+            Cell::new(alert.outcome).fg(color(alert)),
             Cell::new(&alert.account_id),
-            Cell::new(format!("{} {}", alert.entity.kind, alert.entity.name.visible(128)))
-                .add_attribute(Attribute::Bold),
-            Cell::new(alert.policy.as_ref().map_or("unknown".into(), |policy| policy.name.visible(128))),
-            Cell::new(shown(actor, 256)),
-            Cell::new(called_by(alert)),
-            Cell::new(place(alert)),
+            Cell::new(entity).add_attribute(Attribute::Bold),
+            Cell::new(policy),
+            Cell::new(actor),
+            Cell::new(format!("{removed}{who}")),
+            Cell::new(place),
         ]);
     }
-    // What is shorter than its column is never cut; the rest is wrapped, so that nothing is hidden.
-    for fixed in [1, 2] {
-        if let Some(column) = table.column_mut(fixed) {
-            column.set_constraint(ColumnConstraint::ContentWidth);
+    let width = table.column_max_content_widths().iter().map(|width| width + GAP).sum();
+    match terminal_width().filter(|_| look.is_fitted) {
+        Some(terminal) if terminal < width => stacked(alerts, look),
+        _ => plain(table),
+    }
+}
+
+fn stacked(alerts: &[Alert], look: Look) -> String {
+    let mut table = table(&STACKED, look);
+    for alert in alerts {
+        let Row { entity, policy, actor, place } = Row::of(alert);
+        let who = if alert.actor.aws_internal { "by AWS" } else { "not by AWS" };
+        table.add_row([
+            Cell::new(format!("{}\n{}\n{who}", alert.event_time, alert.outcome)).fg(color(alert)),
+            Cell::new(format!("{}\n{entity}", alert.account_id)).add_attribute(Attribute::Bold),
+            Cell::new(format!("{policy}\n{actor}\n{place}")),
+        ]);
+    }
+    // Times and outcomes stay whole on the narrowest terminal.
+    table.column_iter_mut().take(1).for_each(|column| _ = column.set_constraint(ColumnConstraint::ContentWidth));
+    fitted(table)
+}
+
+/// What a row shows of an alert that a log had a say in.
+struct Row {
+    entity: String,
+    policy: String,
+    actor: String,
+    place: String,
+}
+
+impl Row {
+    fn of(alert: &Alert) -> Row {
+        let shown = |text: Option<&Untrusted>, most| text.map_or("unknown".into(), |text| text.visible(most));
+        let actor = [&alert.actor.arn, &alert.actor.principal_id, &alert.actor.kind].into_iter().flatten().next();
+        let key = shown(alert.source.key.as_ref(), 1024);
+        Row {
+            entity: format!("{} {}", alert.entity.kind, alert.entity.name.visible(128)),
+            policy: shown(alert.policy.as_ref().map(|policy| &policy.name), 128),
+            actor: shown(actor, 256),
+            place: alert
+                .source
+                .bucket
+                .as_ref()
+                .map_or(key.clone(), |bucket| format!("s3://{}/{key}", bucket.visible(63))),
         }
     }
-    table.trim_fmt() + "\n"
 }
 
-/// A removal stands in the same column, and says so.
-fn called_by(alert: &Alert) -> String {
-    let who = if alert.actor.aws_internal { "AWS" } else { "not AWS" };
-    if alert.outcome == Outcome::Removed { format!("removed: {who}") } else { who.into() }
+fn color(alert: &Alert) -> Foreground {
+    match alert.severity {
+        Severity::Critical => Foreground::Red,
+        Severity::High => Foreground::Yellow,
+        Severity::Medium => Foreground::Cyan,
+    }
 }
 
-/// A table with that header, to which rows are added.
-pub fn rows(header: &[&str], look: Look) -> Table {
+/// A table of anything, fitted where it must be.
+pub fn rows<const COLUMNS: usize>(header: &[&str; COLUMNS], rows: Vec<[String; COLUMNS]>, look: Look) -> String {
+    let mut table = table(header, look);
+    table.add_rows(rows);
+    if look.is_fitted { fitted(table) } else { plain(table) }
+}
+
+fn table(header: &[&str], look: Look) -> Table {
     let mut table = Table::new();
-    let width = table.width().filter(|_| look.is_fitted);
-    table.load_style(if look.is_fitted { UTF8_HORIZONTAL_ONLY } else { NOTHING });
     if look.is_colored {
         table.enforce_styling();
     } else {
         table.force_no_tty();
     }
-    match width {
-        Some(width) => table.set_width(width).set_content_arrangement(ContentArrangement::Dynamic),
-        None => table.set_content_arrangement(ContentArrangement::Disabled),
-    };
     table.set_header(header.iter().map(|name| Cell::new(name).add_attribute(Attribute::Bold)));
-    for column in table.column_iter_mut().filter(|_| width.is_none()) {
-        column.set_padding((0, 2));
-    }
     table
 }
 
-/// Where the evidence lies.
-fn place(alert: &Alert) -> String {
-    let shown = |text: &Option<Untrusted>, most| text.as_ref().map_or(String::new(), |text| text.visible(most));
-    match &alert.source.bucket {
-        Some(bucket) => format!("s3://{}/{}", bucket.visible(63), shown(&alert.source.key, 1024)),
-        None => visible(&shown(&alert.source.key, 1024), 1024),
+/// A row a line, however long.
+fn plain(mut table: Table) -> String {
+    table.load_style(NOTHING).set_content_arrangement(ContentArrangement::Disabled);
+    table.column_iter_mut().for_each(|column| _ = column.set_padding((0, GAP)));
+    table.trim_fmt() + "\n"
+}
+
+fn fitted(mut table: Table) -> String {
+    table.load_style(UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Dynamic);
+    if let Some(width) = terminal_width() {
+        table.set_width(width);
     }
+    table.trim_fmt() + "\n"
+}
+
+/// Of standard output, where that is a terminal.
+fn terminal_width() -> Option<u16> {
+    Table::new().width().filter(|width| *width > 0)
 }
