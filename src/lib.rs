@@ -8,6 +8,8 @@
 //! 5. A claim makes an [`alert`], with [`related`] activity for context, and the [`message`] that it becomes is
 //!    published.
 //!
+//! The command line `quarantine-scan` (feature `cli`) goes the same way over old log files: `src/bin/quarantine-scan/`.
+//!
 //! [`handler`] is that way as code, and [`metrics`] counts what came of it. [`config`] is read once, at init. What
 //! a log says is [`untrusted`] everywhere.
 

@@ -69,6 +69,17 @@ fn on_a_terminal_the_table_is_fitted_to_its_width_and_in_colour() {
 }
 
 #[test]
+fn the_readme_shows_what_happens() {
+    let readme = fs::read_to_string(path("README.md")).unwrap();
+    let shown = readme.split("```").find(|block| block.starts_with("\n$ make scan ")).unwrap();
+    let (command, table) = shown.trim().split_once('\n').unwrap();
+    let paths = command.split('"').nth(1).unwrap().split(' ');
+    let arguments: Vec<&str> = paths.chain(["--color", "never"]).collect();
+    let happens = on_terminal(97, "", &arguments).stdout.replace('\r', "");
+    assert!(happens.contains(table), "{happens}");
+}
+
+#[test]
 fn on_a_terminal_a_bar_tells_how_far_it_is_and_ctrl_c_ends_it_with_what_was_found() {
     // The terminal is standard input, too, on which nothing is typed.
     let shown = on_terminal(120, "1 of 2 log files, ", &["events/log-files/quarantined.json", "-"]);
