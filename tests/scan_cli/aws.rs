@@ -65,6 +65,24 @@ async fn a_bucket_is_read_wherever_its_log_files_lie() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_folder_of_many_objects_is_read_to_its_end() {
+    let account = Account::new().await;
+    // More than a page, and more than is held in memory; by the end of the first page nothing is found.
+    let clean = stored(&[json!({})]);
+    let puts = (0..1100).map(|number| {
+        account.s3.put_object().bucket(&account.bucket).key(format!("{number:05}")).body(clean.clone().into())
+    });
+    for put in puts {
+        put.send().await.unwrap();
+    }
+    account.put("99999", stored(&[quarantine("last", "2026-11-24T03:02:11Z")])).await;
+    account.put("sub/1.gz", stored(&[quarantine("below", "2026-11-24T03:02:11Z")])).await;
+    let found = scan_in(&account, &[&format!("s3://{}", account.bucket), "--format", "ndjson"]);
+    assert_eq!(users(&found), "below last", "{}", found.stderr);
+    assert!(found.stderr.contains("in 1,102 log files"), "{}", found.stderr);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn dates_and_accounts_become_key_prefixes() {
     let account = Account::new().await;
     put_archive(&account).await;
@@ -197,6 +215,26 @@ async fn replay_and_the_function_never_alert_twice() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_would_be_sent_is_what_is_sent() {
+    let account = Account::new().await;
+    let at = |time: &str| stored(&[quarantine("alice", &format!("2026-11-24T{time}:00Z"))]);
+    let replay = |folder: &std::path::Path, more: &[&str]| {
+        scan_in(&account, &[replay(&account, folder.to_str().unwrap()), more.to_vec()].concat())
+    };
+    let known = folder("known");
+    fs::write(known.join("1.gz"), at("09:00")).unwrap();
+    assert_eq!(replay(&known, &["--yes"]).status, Some(0));
+    // The first of these is of the incident of 09:00, the second is near the first, but not near 09:00.
+    let new = folder("new");
+    fs::write(new.join("1.gz"), at("09:30")).unwrap();
+    fs::write(new.join("2.gz"), at("10:15")).unwrap();
+    let would = replay(&new, &[]).stdout;
+    assert!(would.starts_with("would send: 2026-11-24T10:15:00Z ") && would.lines().count() == 1, "{would}");
+    assert_eq!(replay(&new, &["--yes"]).stdout, would.replace("would send", "sent"));
+    account.alerts(2).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn replay_of_a_folder_says_where_the_evidence_lies() {
     let account = Account::new().await;
     let sent = scan_in(&account, &[replay(&account, "events/log-files/failed.json"), vec!["--yes"]].concat());
@@ -322,8 +360,11 @@ async fn enqueue_goes_on_where_it_was_stopped() {
     // A finished job has nothing left, and its file serves no other.
     let again = scan_in(&account, &arguments);
     assert!(again.stderr.starts_with("0 log files handed over") && again.status == Some(0), "{}", again.stderr);
-    let other = scan_in(&account, &["enqueue", &path, "--queue", "other", "--resume", file.to_str().unwrap()]);
-    assert!(other.stderr.contains("is of another job") && other.status == Some(2), "{}", other.stderr);
+    let file = file.to_str().unwrap();
+    for other in [["--queue", "other", "--since", "2026-11-10"], ["--queue", &queue, "--since", "2026-11-01"]] {
+        let other = scan_in(&account, &[&["enqueue", &path, "--resume", file], &other[..]].concat());
+        assert!(other.stderr.contains("is of another job") && other.status == Some(2), "{}", other.stderr);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -113,7 +113,7 @@ pub struct Search {
 }
 
 /// What also chooses the objects of a bucket.
-#[derive(Args)]
+#[derive(Args, Debug)]
 pub struct Period {
     /// Only events from then on: a date, a time, or how long ago (2026-11-24, 2026-11-24T03:02:11Z, 7d)
     #[arg(long, value_name = "WHEN")]

@@ -15,7 +15,7 @@ use tokio::{
 
 use crate::{
     Status, args,
-    find::plural,
+    findings::plural,
     progress::{Progress, Step, say},
     source::{
         Target,
@@ -33,6 +33,8 @@ const BATCHES_AT_ONCE: usize = 16;
 struct Point {
     path: String,
     queue: String,
+    /// The options that choose objects: others would have chosen others up to that key.
+    period: String,
     after: Option<String>,
     sent: u64,
 }
@@ -43,7 +45,12 @@ pub async fn run(arguments: args::Enqueue) -> anyhow::Result<Status> {
     let Target::Bucket { bucket, prefix } = &arguments.path else {
         bail!("only what is in S3 can be handed to the function; write s3://bucket/prefix, or use find");
     };
-    let mut point = Point { path: arguments.path.to_string(), queue: arguments.queue.clone(), ..Point::default() };
+    let mut point = Point {
+        path: arguments.path.to_string(),
+        queue: arguments.queue.clone(),
+        period: format!("{:?}", arguments.period),
+        ..Point::default()
+    };
     if let Some(file) = &arguments.resume {
         point = resumed(file, point)?;
     }
@@ -177,8 +184,9 @@ fn resumed(file: &Path, new: Point) -> anyhow::Result<Point> {
     };
     let point: Point =
         serde_json::from_str(&text).with_context(|| format!("{name} is no resume file of enqueue; name another"))?;
-    if (&point.path, &point.queue) != (&new.path, &new.queue) {
-        return Err(anyhow!("{name} is of another job, {} to {}; name another file", point.path, point.queue));
+    if (&point.path, &point.queue, &point.period) != (&new.path, &new.queue, &new.period) {
+        let Point { path, queue, period, .. } = point;
+        return Err(anyhow!("{name} is of another job, {path} to {queue} with {period}; name another file"));
     }
     Ok(point)
 }

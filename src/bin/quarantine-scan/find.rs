@@ -1,15 +1,13 @@
 //! Reads what the paths hold, and prints the incidents.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{collections::HashMap, path::PathBuf, sync::Arc, time::Duration};
 
-use indicatif::{HumanBytes, HumanCount};
 use quarantine_alert::{
     alert::Alert,
     handler::{
-        read::{End, Found, Reader},
+        read::{Found, Reader},
         turn::Turn,
     },
-    related::Related,
     rule::Rules,
     scan::{Documents, Needles},
 };
@@ -24,28 +22,23 @@ use crate::{
     Status,
     args::{self, Search, Switch},
     filter::Filter,
+    findings::{Findings, plural},
     incidents::{group, sort},
     output::Output,
-    progress::{Progress, Step, TICK, say},
+    progress::{Progress, TICK, say},
     source::{
         Tally, Target,
         bucket::{Bucket, sdk},
-        disk::{self, Disk},
+        disk::Disk,
     },
     stop::Stop,
 };
 
 /// Two matches of one entity and outcome further apart are two incidents, as in the function by default.
-const PERIOD: std::time::Duration = std::time::Duration::from_secs(60 * 60);
-
-/// Matches are held in memory until all are found: so many bytes of them are an attack, or too wide a search.
-const MOST_BYTES: usize = 1024 * 1024 * 1024;
+const PERIOD: Duration = Duration::from_secs(60 * 60);
 
 /// Each costs a read of its log file: of so many incidents, the newest, related activity is told.
 const MOST_RELATED: usize = 100;
-
-/// So many of the files that could not be read are named.
-const MOST_NAMED: usize = 1000;
 
 /// The default command.
 ///
@@ -58,7 +51,7 @@ pub async fn run(arguments: args::Find) -> anyhow::Result<Status> {
     let mut turns = std::mem::take(&mut found.turns);
     let matches = turns.len();
     sort(&mut turns);
-    let mut incidents = group(turns, PERIOD);
+    let mut incidents = group(turns, PERIOD, HashMap::new());
     // Newest first: what happened last is asked about first.
     incidents.reverse();
     let mut alerts = Vec::new();
@@ -86,26 +79,6 @@ pub async fn run(arguments: args::Find) -> anyhow::Result<Status> {
     })
 }
 
-/// What the paths hold.
-pub struct Findings {
-    pub turns: Vec<Turn>,
-    /// Of each path, if it is in S3.
-    readers: Vec<Option<Reader>>,
-    /// Whether a path has led to a log file, or it was told why not.
-    is_told: Vec<bool>,
-    scanned: u64,
-    bytes: u64,
-    inflated_bytes: u64,
-    skipped: u64,
-    /// Each with its reason; the first ones.
-    unread: Vec<String>,
-    unread_count: usize,
-    /// Why the run ended before its end.
-    stopped: Option<String>,
-    seconds: f64,
-    held_bytes: usize,
-}
-
 /// Reads what the paths hold.
 ///
 /// # Errors
@@ -114,20 +87,7 @@ pub async fn find(search: &Search, stop: &Stop) -> anyhow::Result<Findings> {
     let (rules, filter) = (Rules::new(search.denied_attempts == Switch::On), search.filter());
     let (needles, tally) = (Arc::new(rules.needles()?), Arc::new(Tally::default()));
     let (out, mut results) = channel(1024);
-    let mut findings = Findings {
-        turns: Vec::new(),
-        readers: vec![None; search.paths.len()],
-        is_told: vec![false; search.paths.len()],
-        scanned: 0,
-        bytes: 0,
-        inflated_bytes: 0,
-        skipped: 0,
-        unread: Vec::new(),
-        unread_count: 0,
-        stopped: None,
-        seconds: 0.0,
-        held_bytes: 0,
-    };
+    let mut findings = Findings::of(search.paths.len());
     let mut sources = start(&search.paths, &filter, &needles, &tally, out, &mut findings).await;
     let (mut progress, mut tick) = (Progress::new(), interval_at(Instant::now() + TICK, TICK));
     loop {
@@ -225,89 +185,4 @@ async fn start(
         });
     }
     sources
-}
-
-impl Findings {
-    /// Whether all that was asked for has been read.
-    pub fn is_complete(&self) -> bool {
-        self.unread_count == 0 && self.stopped.is_none()
-    }
-
-    /// What else the identity of a match did in its log file; `None` where that cannot be told.
-    pub async fn related(&self, turn: &Turn) -> Option<Related> {
-        match &self.readers[turn.item] {
-            Some(reader) => reader.related(turn).await,
-            None => disk::related(turn),
-        }
-    }
-
-    /// Tells the person what was found in what, and what could not be read.
-    pub fn report(&self, what: &str) {
-        let files = plural(self.scanned, "log file");
-        let bytes = format!("{}, {} inflated", HumanBytes(self.bytes), HumanBytes(self.inflated_bytes));
-        say(&format!("{what} in {files} ({bytes}), {:.1} s.", self.seconds));
-        if self.skipped > 0 {
-            say(&format!("{} passed over: no CloudTrail log files.", plural(self.skipped, "other file")));
-        }
-        for line in &self.unread {
-            say(&format!("not read: {line}."));
-        }
-        if self.unread_count > self.unread.len() {
-            say(&format!("not read: {} more.", HumanCount((self.unread_count - self.unread.len()) as u64)));
-        }
-        if let Some(reason) = &self.stopped {
-            say(&format!("PARTIAL: {reason}; what was not yet read is not in this result."));
-        }
-    }
-
-    fn take(&mut self, turn: Turn) {
-        self.held_bytes += turn.bytes();
-        self.turns.push(turn);
-        if self.held_bytes > MOST_BYTES {
-            let most = HumanBytes(MOST_BYTES as u64);
-            self.stopped = Some(format!("more than {most} of matches; narrow it by --since, --until or --account"));
-        }
-    }
-
-    fn end(&mut self, scan: usize, end: Result<End, quarantine_alert::handler::Failure>) {
-        match end {
-            Ok(End::Scanned(scanned)) => {
-                self.is_told[scan] = true;
-                self.scanned += 1;
-                self.bytes += scanned.bytes;
-                self.inflated_bytes += scanned.inflated_bytes;
-            }
-            Ok(End::Skipped(_)) => self.skipped += 1,
-            Err(failure) => self.unread(scan, failure.to_string()),
-        }
-    }
-
-    fn unread(&mut self, scan: usize, line: String) {
-        self.is_told[scan] = true;
-        self.unread_count += 1;
-        if self.unread.len() < MOST_NAMED {
-            self.unread.push(line);
-        }
-    }
-
-    fn step(&self, tally: &Tally) -> Step {
-        Step {
-            done: self.scanned + self.skipped + self.unread_count as u64,
-            listed: tally.listed(),
-            is_listing: tally.is_listing(),
-            bytes: self.bytes,
-            note: plural(self.turns.len(), "match"),
-        }
-    }
-}
-
-/// A number with its noun.
-pub fn plural<N: TryInto<u64>>(number: N, noun: &str) -> String {
-    let number = number.try_into().unwrap_or(u64::MAX);
-    let ending = match noun {
-        _ if number == 1 => "",
-        "match" => "es",
-        _ => "s",
-    };
-    format!("{} {noun}{ending}", HumanCount(number))
 }

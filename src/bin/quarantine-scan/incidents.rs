@@ -19,9 +19,9 @@ pub fn sort(turns: &mut [Turn]) {
     turns.sort_by_cached_key(|turn| (turn.event_time, turn.place()));
 }
 
-/// Groups sorted matches: each that the function would have alerted begins an incident.
-pub fn group(turns: Vec<Turn>, period: Duration) -> Vec<Incident> {
-    let mut documents: HashMap<String, Document> = HashMap::new();
+/// Groups sorted matches: each that the function would have alerted begins an incident. `documents` are what is
+/// known already, by dedup key.
+pub fn group(turns: Vec<Turn>, period: Duration, mut documents: HashMap<String, Document>) -> Vec<Incident> {
     let mut incidents = Vec::new();
     for turn in turns {
         let known = documents.entry(turn.dedup_key.clone()).or_insert_with_key(|key| Document::unknown(key));

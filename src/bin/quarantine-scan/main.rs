@@ -1,8 +1,8 @@
 //! `quarantine-scan`: has it already happened? The function's own scan, rules and deduplication, for log files on
 //! disk and in S3.
 //!
-//! [`args`] is what the command line says. [`find`] reads what a [`source`] holds, groups the matches into
-//! [`incidents`], and [`output`] prints them; [`replay`] publishes them, [`enqueue`] has the function do it all.
+//! [`args`] is what the command line says. [`find`] reads what a [`source`] holds into [`findings`], groups the
+//! matches into [`incidents`], and [`output`] prints them; [`replay`] publishes them, [`enqueue`] has the function do it all.
 //! [`explain`] tells what the rules make of a record.
 
 mod args;
@@ -10,6 +10,7 @@ mod enqueue;
 mod explain;
 mod filter;
 mod find;
+mod findings;
 mod incidents;
 mod output;
 mod progress;

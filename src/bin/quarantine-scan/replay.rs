@@ -1,13 +1,13 @@
 //! Publishes what is found, by the function's own claims and topic.
 
-use std::time::Duration;
+use std::{collections::HashMap, time::Duration};
 
 use anyhow::{Context, anyhow};
 use quarantine_alert::{
     alert::Alert,
     aws::{alert_topic::AlertTopic, dedup_table::DedupTable, sdk_config},
     config::{Config, ConfigError},
-    dedup::Decision,
+    dedup::Claim,
     handler::{
         ledger::{Answer, Claims, Ledger},
         publisher::Publisher,
@@ -19,8 +19,9 @@ use tokio::time::{Instant, sleep};
 
 use crate::{
     Status, args,
-    find::{Findings, find, plural},
-    incidents::{group, sort},
+    find::find,
+    findings::{Findings, plural},
+    incidents::{Incident, group, sort},
     output::Output,
     stop::Stop,
 };
@@ -81,7 +82,8 @@ async fn send(
             return Ok(false);
         }
         let Some(claim) = claim(&claims, &turn, stop).await? else {
-            told.suppressed += 1;
+            // Not so where the wait for another's claim was cut short, which the next turn notices.
+            told.suppressed += usize::from(!stop.is_asked());
             continue;
         };
         let related = found.related(&turn).await;
@@ -92,17 +94,13 @@ async fn send(
         told.add(&line);
         claims.complete_strictly(&claim).await.context("an alert is sent whose incident may alert once more")?;
     }
-    Ok(true)
+    Ok(!stop.is_asked())
 }
 
 /// The claim on a match; `None` if its incident is alerted, or the run is stopped while another works on it.
 ///
 /// History can wait: where the function would alert without its table, this stops.
-async fn claim(
-    claims: &Claims<'_>,
-    turn: &Turn,
-    stop: &Stop,
-) -> anyhow::Result<Option<quarantine_alert::dedup::Claim>> {
+async fn claim(claims: &Claims<'_>, turn: &Turn, stop: &Stop) -> anyhow::Result<Option<Claim>> {
     loop {
         match claims.claim_strictly(turn).await.context("nothing more is sent, since copies might be")? {
             Answer::Publish { claim, .. } => return Ok(Some(claim)),
@@ -124,13 +122,15 @@ async fn claim(
 /// Tells what would be sent; the table is read, and nothing is written.
 async fn foretell(turns: Vec<Turn>, table: &DedupTable, period: Duration, told: &mut Told) -> anyhow::Result<bool> {
     let matches = turns.len();
-    for incident in group(turns, period) {
-        let turn = &incident.turn;
-        if matches!(table.load(&turn.dedup_key).await?.decide(&turn.question(period)), Decision::Claim { .. }) {
-            let (log_file, now) = (turn.log_file.as_deref(), OffsetDateTime::now_utc());
-            let alert = Alert::new(&turn.matched, &incident.claim, log_file, None, false, now);
-            told.add(&line("would send", &alert));
+    let mut documents = HashMap::new();
+    for turn in &turns {
+        if !documents.contains_key(&turn.dedup_key) {
+            documents.insert(turn.dedup_key.clone(), table.load(&turn.dedup_key).await?);
         }
+    }
+    for Incident { turn, claim } in group(turns, period, documents) {
+        let (log_file, now) = (turn.log_file.as_deref(), OffsetDateTime::now_utc());
+        told.add(&line("would send", &Alert::new(&turn.matched, &claim, log_file, None, false, now)));
     }
     told.suppressed = matches - told.alerted;
     Ok(true)

@@ -32,6 +32,8 @@ use crate::filter::Filter;
 const LISTINGS_AT_ONCE: usize = 16;
 /// As the function.
 const LOG_FILES_AT_ONCE: usize = 64;
+/// Objects beside folders that are held in memory.
+const MOST_LOOSE: usize = 1000;
 /// Pages of 1,000 objects that the listing may be ahead.
 const PAGES_AHEAD: usize = 100;
 
@@ -150,16 +152,24 @@ impl Bucket {
             // The beginning of names, or a folder without its slash.
             open.push_back(self.prefix.clone());
         }
-        let mut listings = JoinSet::new();
+        let mut listings: JoinSet<anyhow::Result<(String, Option<Vec<Page>>)>> = JoinSet::new();
         loop {
             while listings.len() < LISTINGS_AT_ONCE
                 && let Some(folder) = open.pop_front()
             {
                 let bucket = self.clone();
-                listings.spawn(async move { bucket.pages(folder, true).await });
+                listings.spawn(async move {
+                    let pages = bucket.pages(&folder).await?;
+                    Ok((folder, pages))
+                });
             }
             let Some(pages) = listings.join_next().await else { break };
-            for Page { objects, folders, .. } in pages.context(BUG)?? {
+            let (folder, pages) = pages.context(BUG)??;
+            let Some(pages) = pages else {
+                parts.push(Part::Folder(folder));
+                continue;
+            };
+            for Page { objects, folders, .. } in pages {
                 parts.extend(objects.into_iter().map(Part::Object));
                 folders.into_iter().for_each(|folder| take(folder, &mut open, &mut parts));
             }
@@ -178,13 +188,17 @@ impl Bucket {
         Listing { bucket: self.name.clone(), prefix: folder, after, by_folder: false }
     }
 
-    async fn pages(&self, folder: String, by_folder: bool) -> anyhow::Result<Vec<Page>> {
-        let listing = Listing { by_folder, ..self.listing(folder, None) };
+    /// What a folder holds, by folder; `None` where it holds so many objects itself that they are better listed later.
+    async fn pages(&self, folder: &str) -> anyhow::Result<Option<Vec<Page>>> {
+        let listing = Listing { by_folder: true, ..self.listing(folder.to_owned(), None) };
         let mut pages: Vec<Page> = Vec::new();
         while let Some(page) = self.page(&listing, pages.last()).await? {
             pages.push(page);
+            if pages.iter().map(|page| page.objects.len()).sum::<usize>() > MOST_LOOSE {
+                return Ok(None);
+            }
         }
-        Ok(pages)
+        Ok(Some(pages))
     }
 
     /// The page behind the one before.

@@ -1,0 +1,133 @@
+//! What a run has found so far, what of it could not be read, and how that is told.
+
+use indicatif::{HumanBytes, HumanCount};
+use quarantine_alert::{
+    handler::{
+        Failure,
+        read::{End, Reader},
+        turn::Turn,
+    },
+    related::Related,
+};
+
+use crate::{
+    progress::{Step, say},
+    source::{Tally, disk},
+};
+
+/// Matches are held in memory until all are found: so many bytes of them are an attack, or too wide a search.
+const MOST_BYTES: usize = 1024 * 1024 * 1024;
+
+/// So many of the files that could not be read are named.
+const MOST_NAMED: usize = 1000;
+
+/// What the paths hold.
+#[derive(Default)]
+pub struct Findings {
+    pub turns: Vec<Turn>,
+    /// Of each path, if it is in S3.
+    pub readers: Vec<Option<Reader>>,
+    /// Whether a path has led to a log file, or it was told why not.
+    pub is_told: Vec<bool>,
+    scanned: u64,
+    bytes: u64,
+    inflated_bytes: u64,
+    pub skipped: u64,
+    /// Each with its reason; the first ones.
+    unread: Vec<String>,
+    unread_count: usize,
+    /// Why the run ended before its end.
+    pub stopped: Option<String>,
+    pub seconds: f64,
+    held_bytes: usize,
+}
+
+impl Findings {
+    /// Nothing yet, of so many paths.
+    pub fn of(paths: usize) -> Findings {
+        Findings { readers: vec![None; paths], is_told: vec![false; paths], ..Findings::default() }
+    }
+
+    /// Whether all that was asked for has been read.
+    pub fn is_complete(&self) -> bool {
+        self.unread_count == 0 && self.stopped.is_none()
+    }
+
+    /// What else the identity of a match did in its log file; `None` where that cannot be told.
+    pub async fn related(&self, turn: &Turn) -> Option<Related> {
+        match &self.readers[turn.item] {
+            Some(reader) => reader.related(turn).await,
+            None => disk::related(turn),
+        }
+    }
+
+    /// Tells the person what was found in what, and what could not be read.
+    pub fn report(&self, what: &str) {
+        let files = plural(self.scanned, "log file");
+        let bytes = format!("{}, {} inflated", HumanBytes(self.bytes), HumanBytes(self.inflated_bytes));
+        say(&format!("{what} in {files} ({bytes}), {:.1} s.", self.seconds));
+        if self.skipped > 0 {
+            say(&format!("{} passed over: no CloudTrail log files.", plural(self.skipped, "other file")));
+        }
+        for line in &self.unread {
+            say(&format!("not read: {line}."));
+        }
+        if self.unread_count > self.unread.len() {
+            say(&format!("not read: {} more.", HumanCount((self.unread_count - self.unread.len()) as u64)));
+        }
+        if let Some(reason) = &self.stopped {
+            say(&format!("PARTIAL: {reason}; what was not yet read is not in this result."));
+        }
+    }
+
+    pub fn take(&mut self, turn: Turn) {
+        self.held_bytes += turn.bytes();
+        self.turns.push(turn);
+        if self.held_bytes > MOST_BYTES {
+            let most = HumanBytes(MOST_BYTES as u64);
+            self.stopped = Some(format!("more than {most} of matches; narrow it by --since, --until or --account"));
+        }
+    }
+
+    pub fn end(&mut self, scan: usize, end: Result<End, Failure>) {
+        match end {
+            Ok(End::Scanned(scanned)) => {
+                self.is_told[scan] = true;
+                self.scanned += 1;
+                self.bytes += scanned.bytes;
+                self.inflated_bytes += scanned.inflated_bytes;
+            }
+            Ok(End::Skipped(_)) => self.skipped += 1,
+            Err(failure) => self.unread(scan, failure.to_string()),
+        }
+    }
+
+    pub fn unread(&mut self, scan: usize, line: String) {
+        self.is_told[scan] = true;
+        self.unread_count += 1;
+        if self.unread.len() < MOST_NAMED {
+            self.unread.push(line);
+        }
+    }
+
+    pub fn step(&self, tally: &Tally) -> Step {
+        Step {
+            done: self.scanned + self.skipped + self.unread_count as u64,
+            listed: tally.listed(),
+            is_listing: tally.is_listing(),
+            bytes: self.bytes,
+            note: plural(self.turns.len(), "match"),
+        }
+    }
+}
+
+/// A number with its noun.
+pub fn plural<N: TryInto<u64>>(number: N, noun: &str) -> String {
+    let number = number.try_into().unwrap_or(u64::MAX);
+    let ending = match noun {
+        _ if number == 1 => "",
+        "match" => "es",
+        _ => "s",
+    };
+    format!("{} {noun}{ending}", HumanCount(number))
+}
