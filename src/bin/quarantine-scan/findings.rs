@@ -98,7 +98,7 @@ impl Findings {
                 self.inflated_bytes += scanned.inflated_bytes;
             }
             Ok(End::Skipped(_)) => self.skipped += 1,
-            Err(failure) => self.unread(scan, failure.to_string()),
+            Err(failure) => self.unread(scan, reason(&failure)),
         }
     }
 
@@ -118,6 +118,17 @@ impl Findings {
             bytes: self.bytes,
             note: plural(self.turns.len(), "match"),
         }
+    }
+}
+
+/// Why a file is not read. On a disk, the trail's own validation has nothing to say.
+fn reason(failure: &Failure) -> String {
+    match failure {
+        Failure::Scan { log_file, problem } if log_file.bucket.is_none() => format!("{log_file} {problem}"),
+        Failure::Record { log_file, problem } if log_file.bucket.is_none() => {
+            format!("{log_file} is broken: {problem}")
+        }
+        failure => failure.to_string(),
     }
 }
 

@@ -106,27 +106,36 @@ fn first_of(year: i32, month: Month) -> Date {
     Date::from_calendar_date(year, month, 1).unwrap_or(Date::MAX)
 }
 
-/// The date in a key, or in the folder of a day.
+/// The date in a key of the layout. A date elsewhere in it may mean anything.
 fn date(key: &str) -> Option<Date> {
-    let mut segments = key.split('/').skip_while(|segment| *segment != "CloudTrail").skip(2);
-    let year = segments.next().filter(|year| year.len() == 4)?.parse().ok()?;
-    let month: u8 = segments.next()?.parse().ok()?;
-    Date::from_calendar_date(year, month.try_into().ok()?, segments.next()?.parse().ok()?).ok()
+    let segments: Vec<&str> = key.split('/').collect();
+    let [account, "CloudTrail", _, year, month, day, ..] = below_root(&segments)? else { return None };
+    let month = month.parse::<u8>().ok()?.try_into().ok()?;
+    is_account(account).then_some(())?;
+    Date::from_calendar_date(year.parse().ok()?, month, day.parse().ok()?).ok()
+}
+
+/// What comes behind `AWSLogs` and an organisation.
+fn below_root<'s, 't>(segments: &'s [&'t str]) -> Option<&'s [&'t str]> {
+    let below = &segments[segments.iter().rposition(|segment| *segment == "AWSLogs")? + 1..];
+    Some(if below.first().is_some_and(|segment| segment.starts_with("o-")) { &below[1..] } else { below })
+}
+
+fn is_account(segment: &str) -> bool {
+    segment.len() == 12 && segment.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// Judges a folder, whose name ends in `/`, or is empty for the bucket itself.
 pub fn judge(folder: &str, filter: &Filter, dates: Option<Dates>) -> Folder {
     let segments: Vec<&str> = folder.split_terminator('/').collect();
-    let Some(root) = segments.iter().rposition(|segment| *segment == "AWSLogs") else {
+    let Some(below) = below_root(&segments) else {
         return if segments.len() < MOST_LEVELS { Folder::Open } else { Folder::List };
     };
-    let below = &segments[root + 1..];
-    let below = if below.first().is_some_and(|segment| segment.starts_with("o-")) { &below[1..] } else { below };
     let is_wanted =
         |account: &str| filter.accounts.is_empty() || filter.accounts.iter().any(|wanted| wanted == account);
     match below {
         [] => Folder::Open,
-        [account, ..] if account.len() != 12 || !account.bytes().all(|byte| byte.is_ascii_digit()) => Folder::List,
+        [account, ..] if !is_account(account) => Folder::List,
         [account, ..] if !is_wanted(account) => Folder::Skip,
         [_, kind, ..] if *kind != "CloudTrail" => Folder::Skip,
         [_] | [_, _] => Folder::Open,
@@ -204,7 +213,11 @@ mod tests {
         assert!(
             wanted.hold(&key("20")) && wanted.hold(&key("22")) && !wanted.hold(&key("19")) && !wanted.hold(&key("23"))
         );
-        assert!(wanted.hold("copies/x.json.gz") && wanted.hold("CloudTrail/us-east-1/2026/13/45/x"));
+        // A date elsewhere than in the layout chooses nothing.
+        let elsewhere = format!("CloudTrail/backup/2020/01/01/{}", key("20"));
+        for key in ["copies/x.json.gz", "CloudTrail/us-east-1/2020/01/01/x.json.gz", &elsewhere, &key("45")] {
+            assert!(wanted.hold(key), "{key}");
+        }
     }
 
     #[test]
