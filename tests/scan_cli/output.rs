@@ -54,7 +54,9 @@ fn on_a_terminal_the_table_is_fitted_to_its_width_and_in_colour() {
     for columns in [60, 80, 120, 250] {
         let shown = on_terminal(columns, "", &[LOG_FILES, "--color", "never"]);
         assert_eq!(shown.status, Some(1), "{}", shown.stdout);
-        let rows: Vec<&str> = shown.stdout.lines().filter(|line| !line.contains("incidents (")).collect();
+        // What a progress bar has drawn on a line, where the run took that long, is wiped out before the table.
+        let left = |line: &'_ str| line.rsplit("\u{1b}[2K").next().unwrap().trim_end().to_owned();
+        let rows: Vec<String> = shown.stdout.lines().map(left).filter(|line| !line.contains("incidents (")).collect();
         assert!(rows.iter().all(|row| row.chars().count() <= columns), "{columns}: {rows:#?}");
         // Nothing is cut.
         let letters: String = rows.concat().chars().filter(|c| !c.is_whitespace()).collect();
@@ -65,7 +67,6 @@ fn on_a_terminal_the_table_is_fitted_to_its_width_and_in_colour() {
     }
     let colored = on_terminal(120, "", &[LOG_FILES]).stdout;
     assert!(colored.contains("\u{1b}[38;5;11m"), "{colored:?}");
-    assert!(!colored.contains("log files, "), "the bar of a run that takes no time: {colored:?}");
 }
 
 #[test]
