@@ -37,6 +37,8 @@ pub enum ListingError {
     Missing,
     #[error("cannot be listed (access denied); allow the identity in use s3:ListBucket on it")]
     Denied,
+    #[error("cannot be listed without credentials ({0}); set AWS_PROFILE, and sign in, such as by `aws sso login`")]
+    NoCredentials(String),
     #[error("is in the region {0}")]
     OtherRegion(String),
     #[error("cannot be listed ({0})")]
@@ -81,6 +83,11 @@ fn because(error: &SdkError<ListObjectsV2Error, HttpResponse>) -> ListingError {
             Some("PermanentRedirect" | "AuthorizationHeaderMalformed" | "IllegalLocationConstraintException"),
             Some(region),
         ) => ListingError::OtherRegion(region.to_owned()),
-        _ => ListingError::Other(explain(error)),
+        _ => {
+            let reason = explain(error).split_whitespace().collect::<Vec<_>>().join(" ");
+            // The SDK has no kind of its own for it: what failed before the request was sent tells it in its words.
+            let is_unsigned = matches!(error, SdkError::DispatchFailure(_)) && reason.contains("credential");
+            if is_unsigned { ListingError::NoCredentials(reason) } else { ListingError::Other(reason) }
+        }
     }
 }

@@ -148,6 +148,12 @@ async fn what_s3_refuses_is_a_sentence_and_stops_nothing_else() {
     assert_eq!((users(&empty).as_str(), empty.status), ("alice", Some(2)));
     assert!(empty.stderr.contains("AWSLogs/999 holds no CloudTrail log file"), "{}", empty.stderr);
 
+    let mut nobody = command_in(&account, &account.endpoint, &[&good]);
+    nobody.env_remove("AWS_ACCESS_KEY_ID").env("AWS_EC2_METADATA_DISABLED", "true").env("HOME", "/nowhere");
+    let nobody = run(nobody);
+    assert!(nobody.stderr.contains("cannot be listed without credentials ("), "{}", nobody.stderr);
+    assert!(nobody.stderr.ends_with("sign in, such as by `aws sso login`.\n"), "{}", nobody.stderr);
+
     const DENIED: Fault = Fault::Answer(403, "<Error><Code>AccessDenied</Code><Message>no</Message></Error>");
     let wire = Wire::new(&account.endpoint, |_| DENIED);
     let denied = run(command_in(&account, &wire.endpoint, &[&good]));
