@@ -87,8 +87,21 @@ impl LogFile {
             (*segment == "AWSLogs" && is_account_id(segments.get(account)?)).then_some(account)
         })?;
         // The last segment is the object's own name.
-        segments.get(account + 1..segments.len() - 1)?.first().copied()
+        let kind = segments.get(account + 1..segments.len() - 1)?.first().copied();
+        // Copied without the folder of its kind, it may be anything.
+        kind.filter(|kind| !is_region(kind))
     }
+}
+
+/// Whether a folder bears the name of a region, such as `us-gov-west-1`.
+pub fn is_region(segment: &str) -> bool {
+    let parts: Vec<&str> = segment.split('-').collect();
+    let [name @ .., number] = &parts[..] else { return false };
+    let is_word = |part: &&str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_lowercase());
+    name.len() >= 2
+        && name.iter().all(is_word)
+        && !number.is_empty()
+        && number.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 fn is_account_id(segment: &str) -> bool {
@@ -145,8 +158,13 @@ mod tests {
 
     #[test]
     fn copies_outside_the_layout_are_scanned_if_they_are_log_files() {
-        for key in ["x.json.gz", "AWSLogs/x.json.gz", "AWSLogs/123456789012/x.json.gz", "AWSLogs/12345/CloudTrail/x.gz"]
-        {
+        for key in [
+            "x.json.gz",
+            "AWSLogs/x.json.gz",
+            "AWSLogs/123456789012/x.json.gz",
+            "AWSLogs/12345/CloudTrail/x.gz",
+            "AWSLogs/123456789012/us-gov-west-1/2026/11/24/x.json.gz",
+        ] {
             assert_eq!(verdict(key), Verdict::ScanIfLogFile, "{key}");
         }
     }

@@ -170,7 +170,12 @@ impl Reader {
                 let milliseconds = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
                 Ok(End::Scanned(Scanned { bytes, inflated_bytes, milliseconds }))
             }
-            Some(Reason::Scan(problem)) if may_be_none && problem.is_no_log_file(last_needle) => {
+            // In an export, a needle in what cannot be read is told.
+            Some(Reason::Scan(problem))
+                if may_be_none
+                    && problem.is_no_log_file(last_needle)
+                    && (self.documents == Documents::One || last_needle.is_none()) =>
+            {
                 Ok(End::Skipped(problem))
             }
             Some(reason) => Err(reason),

@@ -8,6 +8,7 @@ use std::{
     process::{Command, Stdio},
 };
 
+use quarantine_alert::untrusted::fingerprint;
 use serde_json::json;
 
 use crate::{command, folder, quarantine, run, scan, scan_stream, stored, support::gzip};
@@ -86,7 +87,7 @@ fn one_bad_file_stops_nothing_and_is_named_with_its_reason() {
     fs::write(folder.join("whole.gz"), &whole).unwrap();
     let long = stored(&[quarantine("cut", DAY), json!({ "x": "y".repeat(300_000), "z": DAY.repeat(9) })]);
     fs::write(folder.join("cut.gz"), &long[..long.len() - 20]).unwrap();
-    fs::write(folder.join("README"), "AWSCompromisedKeyQuarantine is what is looked for").unwrap();
+    fs::write(folder.join("README"), "These are the log files of the trail.").unwrap();
     symlink(folder.join("nowhere"), folder.join("gone.gz")).unwrap();
     // A folder that holds itself is read once.
     symlink(&folder, folder.join("loop")).unwrap();
@@ -96,7 +97,7 @@ fn one_bad_file_stops_nothing_and_is_named_with_its_reason() {
     assert_eq!((users, found.status), (vec!["cut".into(), "whole".into()], Some(2)), "found and unreadable is 2");
     let lines: Vec<&str> = found.stderr.lines().collect();
     assert!(lines[0].starts_with("2 incidents (2 matches) in 1 log file ("), "{lines:?}");
-    assert_eq!(lines[1], "1 other file passed over: no CloudTrail log files.");
+    assert_eq!(lines[1], "1 other file passed over: no CloudTrail log files, or of other dates.");
     let mut unread: Vec<&str> = lines[2..].to_vec();
     unread.sort_unstable();
     let name = |name: &str| format!("not read: {}", folder.join(name).display());
@@ -121,6 +122,69 @@ fn what_holds_no_log_file_is_no_clean_bill() {
     let nothing = scan_stream(&["-"], b"");
     assert_eq!(nothing.status, Some(2));
     assert!(nothing.stderr.contains("not read: standard input is no log file: it is empty"), "{}", nothing.stderr);
+}
+
+#[test]
+fn what_holds_a_needle_and_cannot_be_read_as_records_is_no_clean_bill() {
+    let record = quarantine("alice", DAY).to_string();
+    let escaped = json!({ "Events": [{ "CloudTrailEvent": record }] }).to_string();
+    for (name, text, reason) in [
+        ("lookup-events", escaped, "in a document that is no CloudTrail record"),
+        ("slurped", format!(r#"[{{"Records":[{record}]}}]"#), "in a document that is no CloudTrail record"),
+        ("envelope", format!(r#"{{"detail":{record}}}"#), "in a document that is no CloudTrail record"),
+        ("byte-order-mark", format!("\u{feff}{record}"), "is no log file: it is neither gzip nor JSON"),
+        ("text", format!("2026-11-24 {record}"), "is no log file: it is neither gzip nor JSON"),
+        ("mid-record", format!("a\":1}}\n{record}\n"), "is no log file: it is neither gzip nor JSON"),
+        ("garbage", format!("{{\"eventName\n{record}\n"), "is "),
+    ] {
+        let folder = folder(&format!("needle-{name}"));
+        fs::write(folder.join("x.json"), text).unwrap();
+        fs::copy("events/log-files/clean.json", folder.join("clean.json")).unwrap();
+        let found = ndjson(&folder);
+        let line = found.stderr.lines().find(|line| line.starts_with("not read: ")).expect(&found.stderr);
+        assert!(line.contains("x.json ") && line.contains(reason), "{name}: {line}");
+        assert_eq!(found.status, Some(2), "{name}");
+    }
+}
+
+#[test]
+fn an_emptied_log_file_of_the_trail_is_no_clean_bill() {
+    let folder = folder("emptied");
+    let day = folder.join("AWSLogs/123456789012/CloudTrail/us-east-1/2026/11/24");
+    fs::create_dir_all(&day).unwrap();
+    fs::write(day.join("x.json.gz"), "").unwrap();
+    fs::write(folder.join("elsewhere"), "").unwrap();
+    fs::copy("events/log-files/clean.json", folder.join("clean.json")).unwrap();
+    let found = ndjson(&folder);
+    assert!(
+        found.stderr.contains("x.json.gz is no log file: it is empty.") && found.status == Some(2),
+        "{}",
+        found.stderr
+    );
+    assert!(found.stderr.contains("1 other file passed over"), "{}", found.stderr);
+}
+
+#[test]
+fn a_pipe_with_a_name_is_read_once() {
+    let fifo = folder("fifo").join("records");
+    assert!(Command::new("mkfifo").arg(&fifo).status().unwrap().success());
+    let writer = std::thread::spawn({
+        let fifo = fifo.clone();
+        move || fs::write(fifo, quarantine("alice", DAY).to_string()).unwrap()
+    });
+    let found = ndjson(&fifo);
+    writer.join().unwrap();
+    assert_eq!(found.users(), ["alice"]);
+    assert_eq!(found.alerts()[0]["related"], json!(null));
+}
+
+#[test]
+fn a_record_without_a_readable_time_is_the_same_incident_in_each_run() {
+    let folder = folder("timeless");
+    fs::write(folder.join("1.gz"), stored(&[quarantine("alice", "2026-11-24 03:02:11")])).unwrap();
+    let alert = ndjson(&folder).alerts().remove(0);
+    // Of no time of the run.
+    assert_eq!(alert["alertId"], fingerprint(&format!("{} 0", alert["dedupKey"].as_str().unwrap())));
 }
 
 #[test]
@@ -174,6 +238,8 @@ fn the_borders_of_a_period_count() {
     assert_eq!(within(&["--since", "2026-11-24T23:59:59Z", "--until", "2026-11-25T00:00:00Z"]), "24-23 25-00");
     assert_eq!(within(&["--since", "2026-11-25T00:00:01Z"]), "");
     assert_eq!(within(&["--since", "2026-11-25T01:00:00+01:00"]), "25-00");
+    let inverted = scan(&[path, "--since", "2026-11-25", "--until", "2026-11-24"]);
+    assert_eq!(inverted.stderr, "error: the period ends before it begins; exchange --since and --until.\n");
     assert_eq!(within(&["--until", "9d"]), within(&["--until", "9d", "--since", "2020-01-01"]));
 }
 
@@ -235,6 +301,11 @@ fn a_signal_ends_the_run_with_what_was_found_so_far() {
 
 #[test]
 fn a_result_can_be_written_into_a_file_which_is_tried_before_the_work() {
+    let log = folder("result-of-itself").join("log.json");
+    fs::write(&log, quarantine("alice", DAY).to_string()).unwrap();
+    let found = scan(&[log.to_str().unwrap(), "--format", "ndjson", "--output", log.to_str().unwrap()]);
+    assert_eq!(found.status, Some(1), "what is read is not emptied first: {}", found.stderr);
+    assert!(fs::read_to_string(&log).unwrap().contains("alertId"));
     let file = folder("result").join("found.json");
     let found = scan(&["events/log-files", "--format", "json", "--output", file.to_str().unwrap()]);
     assert_eq!((found.stdout.as_str(), found.status), ("", Some(1)));

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use anyhow::bail;
 use clap::{Args, Parser, Subcommand, ValueEnum, builder::OsStringValueParser, builder::TypedValueParser};
 use time::OffsetDateTime;
 
@@ -218,14 +219,22 @@ pub enum Color {
 }
 
 impl Search {
-    pub fn filter(&self) -> Filter {
+    /// # Errors
+    /// The period ends before it begins.
+    pub fn filter(&self) -> anyhow::Result<Filter> {
         self.period.filter(self.region.clone())
     }
 }
 
 impl Period {
-    pub fn filter(&self, regions: Vec<String>) -> Filter {
-        Filter::new(self.since, self.until, self.account.clone(), regions, OffsetDateTime::now_utc())
+    /// # Errors
+    /// The period ends before it begins.
+    pub fn filter(&self, regions: Vec<String>) -> anyhow::Result<Filter> {
+        let filter = Filter::new(self.since, self.until, self.account.clone(), regions, OffsetDateTime::now_utc());
+        if filter.since.zip(filter.until).is_some_and(|(since, until)| since >= until) {
+            bail!("the period ends before it begins; exchange --since and --until");
+        }
+        Ok(filter)
     }
 }
 

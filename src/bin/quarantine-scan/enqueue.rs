@@ -37,6 +37,8 @@ struct Point {
     period: String,
     after: Option<String>,
     sent: u64,
+    /// Whether nothing was left: what came later would not be looked for before that key.
+    done: bool,
 }
 
 /// # Errors
@@ -56,7 +58,7 @@ pub async fn run(arguments: args::Enqueue) -> anyhow::Result<Status> {
     }
     let sdk = sdk().await;
     let queue = DeliveryQueue::new(&sdk, &arguments.queue);
-    let bucket = Bucket::open(&sdk, bucket, prefix, &arguments.period.filter(Vec::new())).await?;
+    let bucket = Bucket::open(&sdk, bucket, prefix, &arguments.period.filter(Vec::new())?).await?;
     let stop = Stop::on_signal()?;
     let mut sender = Sender {
         queue,
@@ -101,7 +103,10 @@ struct Sender {
 impl Sender {
     /// In the order of the keys, so that one key tells how far it came; `false` if it was stopped before the end.
     async fn send_all(&mut self, bucket: &Bucket, stop: &Stop) -> anyhow::Result<bool> {
-        for part in bucket.parts().await? {
+        let (parts, found) = bucket.parts().await;
+        // In the order of the keys or not at all: behind the last key nothing may be left.
+        found?;
+        for part in parts {
             let after = self.point.after.clone();
             match part {
                 Part::Object(log_file) => {
@@ -126,12 +131,17 @@ impl Sender {
                 }
             }
         }
+        self.point.done = true;
+        self.store()?;
         Ok(true)
     }
 
     /// One page: several batches at once, and the point behind it once all are taken.
     async fn send(&mut self, bucket: &Bucket, mut log_files: Vec<LogFile>, stop: &Stop) -> anyhow::Result<bool> {
         let Some(last) = log_files.last().map(|log_file| log_file.key.clone()) else { return Ok(true) };
+        if stop.is_asked() {
+            return Ok(false);
+        }
         log_files.retain(|log_file| bucket.wants(log_file));
         self.listed += log_files.len() as u64;
         self.bytes += log_files.iter().filter_map(LogFile::size).sum::<u64>();
@@ -155,12 +165,14 @@ impl Sender {
         }
         self.point.sent += log_files.len() as u64;
         self.point.after = Some(last);
-        if let Some(file) = &self.file {
-            store(file, &self.point)?;
-        }
+        self.store()?;
         let (done, listed, bytes) = (self.point.sent, self.listed, self.bytes);
         self.progress.show(&Step { done, listed, is_listing: true, bytes, note: "in the queue".into() });
         Ok(true)
+    }
+
+    fn store(&self) -> anyhow::Result<()> {
+        self.file.as_ref().map_or(Ok(()), |file| store(file, &self.point))
     }
 
     fn bucket_name(&self) -> String {
@@ -187,6 +199,9 @@ fn resumed(file: &Path, new: Point) -> anyhow::Result<Point> {
     if (&point.path, &point.queue, &point.period) != (&new.path, &new.queue, &new.period) {
         let Point { path, queue, period, .. } = point;
         return Err(anyhow!("{name} is of another job, {path} to {queue} with {period}; name another file"));
+    }
+    if point.done {
+        return Err(anyhow!("{name} is of a job that is done; remove it to begin anew, or name another file"));
     }
     Ok(point)
 }

@@ -86,16 +86,18 @@ impl Filter {
         Filter { since: since.map(|when| when.begin(now)), until: until.map(|when| when.end(now)), accounts, regions }
     }
 
-    /// A match that does not tell its time is wanted at all times.
+    /// A match that does not tell its time, account or region is wanted: nothing is missed for what is not told.
     pub fn wants(&self, matched: &Match) -> bool {
         let record = &matched.record;
         let is_in_time = record.event_time.is_none_or(|time| {
             self.since.is_none_or(|since| since <= time) && self.until.is_none_or(|until| time < until)
         });
-        let is_of_account =
-            self.accounts.is_empty() || self.accounts.iter().any(|account| account == record.account_id());
+        let account_id = record.account_id();
+        let is_of_account = self.accounts.is_empty()
+            || account_id == "unknown"
+            || self.accounts.iter().any(|account| account == account_id);
         let is_of_region =
-            |region: &String| record.aws_region.as_ref().is_some_and(|found| found.test(|found| found == region));
+            |region: &String| record.aws_region.as_ref().is_none_or(|found| found.test(|found| found == region));
         is_in_time && is_of_account && (self.regions.is_empty() || self.regions.iter().any(is_of_region))
     }
 }

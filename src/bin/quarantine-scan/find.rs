@@ -4,10 +4,7 @@ use std::{collections::HashMap, path::PathBuf, sync::Arc, time::Duration};
 
 use quarantine_alert::{
     alert::Alert,
-    handler::{
-        read::{Found, Reader},
-        turn::Turn,
-    },
+    handler::read::{Found, Reader},
     rule::Rules,
     scan::{Documents, Needles},
 };
@@ -56,7 +53,7 @@ pub async fn run(arguments: args::Find) -> anyhow::Result<Status> {
     incidents.reverse();
     let mut alerts = Vec::new();
     for incident in incidents {
-        let is_told = output.shows_related() && alerts.len() < MOST_RELATED;
+        let is_told = output.shows_related() && alerts.len() < MOST_RELATED && !stop.is_asked();
         let related = if is_told { found.related(&incident.turn).await } else { None };
         let (turn, now) = (&incident.turn, OffsetDateTime::now_utc());
         alerts.push(Alert::new(&turn.matched, &incident.claim, turn.log_file.as_deref(), related, false, now));
@@ -84,7 +81,7 @@ pub async fn run(arguments: args::Find) -> anyhow::Result<Status> {
 /// # Errors
 /// A rule's needle cannot be searched for.
 pub async fn find(search: &Search, stop: &Stop) -> anyhow::Result<Findings> {
-    let (rules, filter) = (Rules::new(search.denied_attempts == Switch::On), search.filter());
+    let (rules, filter) = (Rules::new(search.denied_attempts == Switch::On), search.filter()?);
     let (needles, tally) = (Arc::new(rules.needles()?), Arc::new(Tally::default()));
     let (out, mut results) = channel(1024);
     let mut findings = Findings::of(search.paths.len());
@@ -97,9 +94,7 @@ pub async fn find(search: &Search, stop: &Stop) -> anyhow::Result<Findings> {
             _ = tick.tick() => progress.show(&findings.step(&tally)),
             result = results.recv() => match result {
                 Some(Found::Candidate { scan, log_file, record }) => {
-                    if let Some(matched) = rules.judge(*record).filter(|matched| filter.wants(matched)) {
-                        findings.take(Turn::new(scan, matched, Some(log_file)));
-                    }
+                    findings.candidate(scan, log_file, *record, &rules, &filter);
                 }
                 Some(Found::End { scan, end }) => {
                     findings.end(scan, end);
@@ -111,6 +106,13 @@ pub async fn find(search: &Search, stop: &Stop) -> anyhow::Result<Findings> {
             break;
         }
     }
+    // What was read before a signal came.
+    while let Ok(result) = results.try_recv() {
+        match result {
+            Found::Candidate { scan, log_file, record } => findings.candidate(scan, log_file, *record, &rules, &filter),
+            Found::End { scan, end } => findings.end(scan, end),
+        }
+    }
     drop(results);
     findings.skipped += tally.skipped();
     findings.seconds = progress.elapsed().as_secs_f64();
@@ -120,9 +122,10 @@ pub async fn find(search: &Search, stop: &Stop) -> anyhow::Result<Findings> {
         return Ok(findings);
     }
     while let Some(result) = sources.join_next().await {
-        let (scan, result) = result?;
-        if let Err(error) = result {
-            findings.unread(scan, format!("{error:#}"));
+        match result {
+            Ok((_, Ok(()))) => {}
+            Ok((scan, Err(error))) => findings.unread(scan, format!("{error:#}")),
+            Err(error) => findings.unread(0, format!("a source stopped, which is a bug of this program: {error}")),
         }
     }
     // Whoever mistypes a prefix must not read that nothing was found.

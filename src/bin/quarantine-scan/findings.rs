@@ -1,5 +1,7 @@
 //! What a run has found so far, what of it could not be read, and how that is told.
 
+use std::sync::Arc;
+
 use indicatif::{HumanBytes, HumanCount};
 use quarantine_alert::{
     handler::{
@@ -7,10 +9,16 @@ use quarantine_alert::{
         read::{End, Reader},
         turn::Turn,
     },
+    log_file::LogFile,
+    record::Record,
     related::Related,
+    rule::Rules,
+    scan::ScanError,
 };
+use time::OffsetDateTime;
 
 use crate::{
+    filter::Filter,
     progress::{Step, say},
     source::{Tally, disk},
 };
@@ -67,7 +75,10 @@ impl Findings {
         let bytes = format!("{}, {} inflated", HumanBytes(self.bytes), HumanBytes(self.inflated_bytes));
         say(&format!("{what} in {files} ({bytes}), {:.1} s.", self.seconds));
         if self.skipped > 0 {
-            say(&format!("{} passed over: no CloudTrail log files.", plural(self.skipped, "other file")));
+            say(&format!(
+                "{} passed over: no CloudTrail log files, or of other dates.",
+                plural(self.skipped, "other file")
+            ));
         }
         for line in &self.unread {
             say(&format!("not read: {line}."));
@@ -80,7 +91,26 @@ impl Findings {
         }
     }
 
-    pub fn take(&mut self, turn: Turn) {
+    /// A record that holds a needle.
+    pub fn candidate(&mut self, scan: usize, log_file: Arc<LogFile>, record: Record, rules: &Rules, filter: &Filter) {
+        if record.event_source.is_none() && record.event_name.is_none() {
+            // Such as what `aws cloudtrail lookup-events` prints, or a list of whole log files.
+            let reason =
+                "holds what the rules look for in a document that is no CloudTrail record; give its records themselves";
+            return self.unread(scan, format!("{log_file} {reason}"));
+        }
+        if let Some(matched) = rules.judge(record).filter(|matched| filter.wants(matched)) {
+            let is_timeless = matched.record.event_time.is_none();
+            let mut turn = Turn::new(scan, matched, Some(log_file));
+            if is_timeless {
+                // The time of this run would make a new incident of it in each.
+                turn.event_time = OffsetDateTime::UNIX_EPOCH;
+            }
+            self.take(turn);
+        }
+    }
+
+    fn take(&mut self, turn: Turn) {
         self.held_bytes += turn.bytes();
         self.turns.push(turn);
         if self.held_bytes > MOST_BYTES {
@@ -124,6 +154,9 @@ impl Findings {
 /// Why a file is not read. On a disk, the trail's own validation has nothing to say.
 fn reason(failure: &Failure) -> String {
     match failure {
+        Failure::Scan { log_file, problem: problem @ ScanError::MalformedJson { .. } } => {
+            format!("{log_file} {problem}; what follows is not read")
+        }
         Failure::Scan { log_file, problem } if log_file.bucket.is_none() => format!("{log_file} {problem}"),
         Failure::Record { log_file, problem } if log_file.bucket.is_none() => {
             format!("{log_file} is broken: {problem}")

@@ -5,9 +5,9 @@ mod json;
 mod table;
 
 use std::{
-    fs::File,
+    fs::{self, File},
     io::{self, ErrorKind, IsTerminal, Write},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use anyhow::Context;
@@ -22,6 +22,8 @@ use crate::args::{Color, Format};
 pub struct Output {
     to: Box<dyn Write>,
     name: String,
+    /// What is written, and what it will replace.
+    new: Option<(PathBuf, PathBuf)>,
     format: Format,
     look: Look,
 }
@@ -31,11 +33,19 @@ impl Output {
     /// The file cannot be written: told before hours are spent on what is to go into it.
     pub fn open(file: Option<&Path>, format: Format, color: Color) -> anyhow::Result<Output> {
         let name = file.map_or("standard output".into(), |file| visible(&file.to_string_lossy(), 1024));
-        let to: Box<dyn Write> = match file {
-            Some(file) => Box::new(File::create(file).with_context(|| format!("{name} cannot be written"))?),
-            None => Box::new(io::stdout()),
+        // The file is replaced once the result is whole: it may be one that is read, or the last run's.
+        let new = file.filter(|file| !file.exists() || file.is_file()).map(|file| {
+            let mut new = file.as_os_str().to_owned();
+            new.push(".new");
+            (PathBuf::from(new), file.to_owned())
+        });
+        let to: Box<dyn Write> = match (&new, file) {
+            (Some((new, _)), _) => Box::new(File::create(new).with_context(|| format!("{name} cannot be written"))?),
+            // Such as a pipe.
+            (None, Some(file)) => Box::new(File::create(file).with_context(|| format!("{name} cannot be written"))?),
+            (None, None) => Box::new(io::stdout()),
         };
-        Ok(Output { to, name, format, look: Look::of(file.is_none() && io::stdout().is_terminal(), color) })
+        Ok(Output { to, name, new, format, look: Look::of(file.is_none() && io::stdout().is_terminal(), color) })
     }
 
     /// On standard output.
@@ -73,7 +83,9 @@ impl Output {
     pub fn write_text(mut self, text: &str) -> anyhow::Result<()> {
         match self.to.write_all(text.as_bytes()).and_then(|()| self.to.flush()) {
             Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
-            result => result.with_context(|| format!("{} cannot be written", self.name)),
+            result => result
+                .and_then(|()| self.new.map_or(Ok(()), |(new, file)| fs::rename(new, file)))
+                .with_context(|| format!("{} cannot be written", self.name)),
         }
     }
 }

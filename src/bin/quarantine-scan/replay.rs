@@ -29,6 +29,8 @@ use crate::{
 /// No invocation ends this process: a claim may always be made.
 const NO_DEADLINE: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
+const NOTHING_SENT: &str = "nothing more is sent, since copies might be";
+
 /// What came of the matches.
 #[derive(Default)]
 struct Told {
@@ -43,11 +45,13 @@ pub async fn run(arguments: args::Replay) -> anyhow::Result<Status> {
     let config = config(&arguments)?;
     let period = config.dedup_period;
     let stop = Stop::on_signal()?;
+    let sdk = sdk_config().await;
+    let table = DedupTable::new(&sdk, &config.dedup_table);
+    // Before hours are spent on what is to be claimed in it.
+    table.load("quarantine-scan").await.context(NOTHING_SENT)?;
     let mut found = find(&arguments.search, &stop).await?;
     let mut turns = std::mem::take(&mut found.turns);
     sort(&mut turns);
-    let sdk = sdk_config().await;
-    let table = DedupTable::new(&sdk, &config.dedup_table);
     let mut told = Told::default();
     let sent = if arguments.yes {
         let ledger = Ledger::new(table, period);
@@ -102,7 +106,7 @@ async fn send(
 /// History can wait: where the function would alert without its table, this stops.
 async fn claim(claims: &Claims<'_>, turn: &Turn, stop: &Stop) -> anyhow::Result<Option<Claim>> {
     loop {
-        match claims.claim_strictly(turn).await.context("nothing more is sent, since copies might be")? {
+        match claims.claim_strictly(turn).await.context(NOTHING_SENT)? {
             Answer::Publish { claim, .. } => return Ok(Some(claim)),
             Answer::Suppress => return Ok(None),
             Answer::Wait(until) => {

@@ -12,6 +12,7 @@ use quarantine_alert::{
     },
     handler::read::{Found, Reader},
     log_file::{LogFile, Verdict},
+    untrusted::visible,
 };
 use time::OffsetDateTime;
 use tokio::{
@@ -38,6 +39,8 @@ const MOST_LOOSE: usize = 1000;
 const PAGES_AHEAD: usize = 100;
 
 const BUG: &str = "a listing stopped without a result, which is a bug of this program";
+
+const READ_BUG: &str = "a read stopped without a result, which is a bug of this program";
 
 /// A bucket with what is looked for in it.
 #[derive(Clone)]
@@ -105,14 +108,13 @@ impl Bucket {
         let lister = tokio::spawn({
             let (bucket, tally) = (self, tally.clone());
             async move {
-                let result = match parts {
-                    Ok(parts) => bucket.list_all(parts, pages, &tally).await,
-                    Err(error) => Err(error),
-                };
+                let (parts, found) = parts;
+                let result = found.and(bucket.list_all(parts, pages, &tally).await);
                 tally.end();
                 result
             }
         });
+        let mut result = Ok(());
         let (at_once, mut reads) = (Arc::new(Semaphore::new(LOG_FILES_AT_ONCE)), JoinSet::new());
         while let Some(log_files) = listed.recv().await {
             for log_file in log_files {
@@ -122,18 +124,21 @@ impl Bucket {
                     reader.read(scan, log_file, &out).await;
                     drop(permit);
                 });
-                while reads.try_join_next().is_some() {}
+                while let Some(read) = reads.try_join_next() {
+                    result = result.and(read.context(READ_BUG));
+                }
             }
         }
-        while reads.join_next().await.is_some() {}
-        lister.await.context(BUG)?
+        while let Some(read) = reads.join_next().await {
+            result = result.and(read.context(READ_BUG));
+        }
+        result.and(lister.await.context(BUG).flatten())
     }
 
-    /// Finds the folders that can hold what is wanted, and the objects beside them.
-    ///
-    /// # Errors
-    /// A folder could not be listed.
-    pub async fn parts(&self) -> anyhow::Result<Vec<Part>> {
+    /// Finds the folders that can hold what is wanted, and the objects beside them; an error is of a folder that could
+    /// not be listed, and stops no other.
+    pub async fn parts(&self) -> (Vec<Part>, anyhow::Result<()>) {
+        let mut result = Ok(());
         let mut parts = Vec::new();
         let mut open = VecDeque::new();
         let take = |folder: String, open: &mut VecDeque<String>, parts: &mut Vec<Part>| match judge(
@@ -164,10 +169,16 @@ impl Bucket {
                 });
             }
             let Some(pages) = listings.join_next().await else { break };
-            let (folder, pages) = pages.context(BUG)??;
-            let Some(pages) = pages else {
-                parts.push(Part::Folder(folder));
-                continue;
+            let pages = match pages.context(BUG).flatten() {
+                Ok((_, Some(pages))) => pages,
+                Ok((folder, None)) => {
+                    parts.push(Part::Folder(folder));
+                    continue;
+                }
+                Err(error) => {
+                    result = result.and(Err(error));
+                    continue;
+                }
             };
             for Page { objects, folders, .. } in pages {
                 parts.extend(objects.into_iter().map(Part::Object));
@@ -175,12 +186,20 @@ impl Bucket {
             }
         }
         parts.sort_by(|a, b| a.key().cmp(b.key()));
-        Ok(parts)
+        (parts, result)
     }
 
     /// Whether the object is to be read, by its key.
     pub fn wants(&self, log_file: &LogFile) -> bool {
         !matches!(log_file.verdict(), Verdict::Skip(_)) && self.dates.is_none_or(|dates| dates.hold(&log_file.key))
+    }
+
+    /// Whether a log file of the trail holds nothing, which CloudTrail never writes.
+    fn is_emptied(&self, log_file: &LogFile) -> bool {
+        let of_any_size = LogFile::from_plain(self.name.clone(), log_file.key.clone(), None, None);
+        log_file.size() == Some(0)
+            && of_any_size.verdict() == Verdict::Scan
+            && self.dates.is_none_or(|dates| dates.hold(&log_file.key))
     }
 
     /// How the pages of a folder are asked for.
@@ -206,7 +225,10 @@ impl Bucket {
     /// # Errors
     /// It could not be listed.
     pub async fn page(&self, listing: &Listing, before: Option<&Page>) -> anyhow::Result<Option<Page>> {
-        self.log_bucket.list(listing, before).await.map_err(|error| anyhow!("s3://{} {error}", self.name))
+        self.log_bucket
+            .list(listing, before)
+            .await
+            .map_err(|error| anyhow!("s3://{}/{} {error}", self.name, visible(&listing.prefix, 1024)))
     }
 
     /// Lists the parts, several at once, in no order. One that cannot be listed does not stop the others.
@@ -242,7 +264,7 @@ impl Bucket {
 
     async fn hand_on(&self, objects: Vec<LogFile>, pages: &Sender<Vec<LogFile>>, tally: &Tally) {
         let (wanted, others): (Vec<LogFile>, Vec<LogFile>) =
-            objects.into_iter().partition(|log_file| self.wants(log_file));
+            objects.into_iter().partition(|log_file| self.wants(log_file) || self.is_emptied(log_file));
         others.iter().for_each(|_| tally.skip());
         wanted.iter().for_each(|_| tally.list());
         // Nobody takes them once the run is ended.

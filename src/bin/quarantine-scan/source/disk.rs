@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError, mpsc},
     thread,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use quarantine_alert::{
@@ -32,6 +32,10 @@ use super::Tally;
 const CHUNK_BYTES: usize = 64 * 1024;
 /// The scan's memory is fixed, so that what a file inflates to costs no more than time, and Ctrl-C ends it.
 const NO_LIMIT: u64 = u64::MAX;
+/// How it is named.
+const STDIN: &str = "standard input";
+/// As in the function: what it may take of a lease.
+const RELATED_TIMEOUT: Duration = Duration::from_secs(2);
 /// The listing stays so many files ahead of the reading.
 const MOST_LISTED: usize = 100_000;
 
@@ -93,7 +97,7 @@ impl Disk {
 
     /// Reads standard input to its end.
     pub fn read_stdin(&self, scan: usize) {
-        let log_file = Arc::new(LogFile::on_disk(Path::new("standard input"), None));
+        let log_file = Arc::new(LogFile::on_disk(Path::new(STDIN), None));
         self.tally.list();
         let read = self.read_once(&mut io::stdin().lock(), scan, &log_file);
         self.end(scan, &log_file, Verdict::Scan, None, read);
@@ -122,7 +126,8 @@ impl Disk {
             }
             match entry {
                 Ok(entry) if entry.file_type().is_file() => {
-                    send(entry.path(), entry.metadata().ok().map(|found| found.len()), None, false);
+                    // Without its size: a log file that was emptied is no other file.
+                    send(entry.path(), None, None, false);
                 }
                 Ok(_) => {}
                 Err(error) => {
@@ -253,7 +258,9 @@ impl Disk {
         let log_file = log_file.clone();
         let end = match read {
             Ok(scanned) => Ok(End::Scanned(scanned)),
-            Err(Problem::Scan(problem)) if verdict == Verdict::ScanIfLogFile && problem.is_no_log_file(last_needle) => {
+            Err(Problem::Scan(problem))
+                if verdict == Verdict::ScanIfLogFile && last_needle.is_none() && problem.is_no_log_file(None) =>
+            {
                 Ok(End::Skipped(problem))
             }
             Err(Problem::Scan(problem)) => Err(Failure::Scan { log_file, problem }),
@@ -272,15 +279,17 @@ impl Disk {
     }
 }
 
-/// What else the identity of a match did in its log file; `None` where that cannot be told.
+/// What else the identity of a match did in its log file; `None` where that cannot be told in time, or not again.
 pub fn related(turn: &Turn) -> Option<Related> {
-    let identity = Identity::of(&turn.matched);
+    let path = &turn.log_file.as_ref()?.key;
+    // To open a pipe again would wait for ever.
+    if path == STDIN || !fs::metadata(path).is_ok_and(|found| found.is_file()) {
+        return None;
+    }
+    let (identity, deadline) = (Identity::of(&turn.matched), Instant::now() + RELATED_TIMEOUT);
     let needles = identity.needles().ok()?;
     let mut read = SecondRead::new(&needles, Documents::Many, NO_LIMIT, u64::MAX);
-    let mut file = File::open(&turn.log_file.as_ref()?.key)
-        .ok()
-        .filter(|file| file.metadata().is_ok_and(|found| found.is_file()))?;
-    let (mut gathering, mut chunk) = (Gathering::default(), vec![0; CHUNK_BYTES]);
+    let (mut file, mut gathering, mut chunk) = (File::open(path).ok()?, Gathering::default(), vec![0; CHUNK_BYTES]);
     loop {
         let bytes = file.read(&mut chunk).ok()?;
         let mut chunk = &chunk[..bytes];
@@ -290,6 +299,9 @@ pub fn related(turn: &Turn) -> Option<Related> {
         while let Some(candidates) = read.next(&mut chunk).ok()? {
             for candidate in candidates {
                 gathering.add(&identity, &Record::parse(&candidate).ok()?);
+            }
+            if Instant::now() > deadline {
+                return None;
             }
         }
     }

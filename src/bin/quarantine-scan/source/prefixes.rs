@@ -4,6 +4,7 @@
 //! The region's folder is never chosen by: until 2021 IAM's records came in other regions' log files, too.
 //! <https://docs.aws.amazon.com/awscloudtrail/latest/userguide/get-and-view-cloudtrail-log-files.html>
 
+use quarantine_alert::log_file::is_region;
 use time::{Date, Duration, Month};
 
 use crate::filter::Filter;
@@ -137,6 +138,8 @@ pub fn judge(folder: &str, filter: &Filter, dates: Option<Dates>) -> Folder {
         [] => Folder::Open,
         [account, ..] if !is_account(account) => Folder::List,
         [account, ..] if !is_wanted(account) => Folder::Skip,
+        // Copied without the folder of its kind.
+        [_, kind, ..] if is_region(kind) => Folder::List,
         [_, kind, ..] if *kind != "CloudTrail" => Folder::Skip,
         [_] | [_, _] => Folder::Open,
         [_, _, _] => match dates {
@@ -234,7 +237,12 @@ mod tests {
         {
             assert_eq!(of(folder), Folder::Skip, "{folder}");
         }
-        for folder in ["a/b/c/d/", "AWSLogs/elsewhere/", "AWSLogs/123456789012/CloudTrail/us-east-1/2026/"] {
+        for folder in [
+            "a/b/c/d/",
+            "AWSLogs/elsewhere/",
+            "AWSLogs/123456789012/CloudTrail/us-east-1/2026/",
+            "AWSLogs/123456789012/us-east-1/",
+        ] {
             assert_eq!(of(folder), Folder::List, "{folder}");
         }
         let region = "AWSLogs/123456789012/CloudTrail/eu-west-1/";
