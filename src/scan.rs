@@ -47,11 +47,17 @@ pub enum ScanError {
 
 impl ScanError {
     /// Whether it is something else than a log file, rather than a log file that is broken. Text that only begins
-    /// like JSON is something else, unless the first read has found a needle in it.
-    pub fn is_no_log_file(&self, last_needle: Option<u64>) -> bool {
+    /// like JSON is something else, unless the first read has found a needle in it. What people export is something
+    /// else only where it begins like nothing that could be read: neither with a needle in it, nor in UTF-16.
+    pub fn is_no_log_file(&self, documents: Documents, last_needle: Option<u64>) -> bool {
         use ScanError::{Empty, GzipOfNoJson, NeitherGzipNorJson, NoRecords, TruncatedJson};
-        matches!(self, Empty | NeitherGzipNorJson(_) | GzipOfNoJson(_) | NoRecords)
-            || matches!(self, TruncatedJson) && last_needle.is_none()
+        match (documents, self) {
+            (Documents::One, Empty | NeitherGzipNorJson(_) | GzipOfNoJson(_) | NoRecords) => true,
+            (Documents::One, TruncatedJson) | (Documents::Many, Empty) => last_needle.is_none(),
+            (Documents::Many, NeitherGzipNorJson(0xfe | 0xff) | GzipOfNoJson(0xfe | 0xff)) => false,
+            (Documents::Many, NeitherGzipNorJson(_) | GzipOfNoJson(_)) => last_needle.is_none(),
+            _ => false,
+        }
     }
 }
 
@@ -68,10 +74,21 @@ pub enum Documents {
     Many,
 }
 
+/// What a text begins with on Windows (U+FEFF in UTF-8).
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
+impl Documents {
+    /// Whether a byte may stand before a document.
+    fn is_blank(self, byte: u8) -> bool {
+        byte.is_ascii_whitespace() || self == Documents::Many && BYTE_ORDER_MARK.contains(&byte)
+    }
+}
+
 /// The first read of a log file: inflates it and searches it for needles.
 pub struct FirstRead<'n> {
     inflate: Inflate,
     search: Search<'n>,
+    documents: Documents,
     first_byte: Option<u8>,
     last_byte: u8,
 }
@@ -86,9 +103,9 @@ pub struct FirstReadDone {
 }
 
 impl<'n> FirstRead<'n> {
-    pub fn new(needles: &'n Needles, limit_mib: u64) -> Self {
+    pub fn new(needles: &'n Needles, documents: Documents, limit_mib: u64) -> Self {
         let inflate = Inflate::new(limit_mib);
-        FirstRead { inflate, search: Search::new(needles), first_byte: None, last_byte: b' ' }
+        FirstRead { inflate, search: Search::new(needles), documents, first_byte: None, last_byte: b' ' }
     }
 
     /// Searches the next block, taken off the front of `chunk`; `false` when the chunk, as it is stored, is used
@@ -97,7 +114,8 @@ impl<'n> FirstRead<'n> {
     /// # Errors
     /// The file is broken, or is no log file: the read is at its end.
     pub fn next(&mut self, chunk: &mut &[u8]) -> Result<bool, ScanError> {
-        let is_text = |byte: &&u8| !byte.is_ascii_whitespace();
+        let documents = self.documents;
+        let is_text = |byte: &&u8| !documents.is_blank(**byte);
         let Some(block) = self.inflate.next(chunk)? else { return Ok(false) };
         self.search.push(block);
         self.last_byte = block.iter().rfind(is_text).copied().unwrap_or(self.last_byte);
@@ -117,6 +135,7 @@ impl<'n> FirstRead<'n> {
         let ends = || match (self.first_byte, self.last_byte) {
             (None, _) => Err(ScanError::Empty),
             (Some(b'{'), b'}') | (Some(b'['), b']') => Ok(()),
+            (Some(_), b'}' | b']') if self.documents == Documents::Many => Ok(()),
             (Some(_), _) => Err(ScanError::TruncatedJson),
         };
         let checked = read.and_then(|()| self.inflate.finish()).and_then(|()| ends());

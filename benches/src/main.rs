@@ -139,7 +139,7 @@ fn limit() -> impl FnMut(&[u8]) {
 
 /// The function's own code, as its handler drives it.
 fn scan(file: &[u8], rules: &Rules, needles: &Needles) {
-    let mut first = FirstRead::new(needles, LIMIT_MIB);
+    let mut first = FirstRead::new(needles, Documents::One, LIMIT_MIB);
     let read = file.chunks(CHUNK_BYTES).try_for_each(|mut chunk| {
         while first.next(&mut chunk)? {}
         Ok(())

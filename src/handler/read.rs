@@ -132,7 +132,7 @@ impl Reader {
         log_file.version = log_file.version.or(object.version.take());
         let may_be_none = log_file.verdict() == Verdict::ScanIfLogFile;
         let (mut bytes, mut kept, mut interrupted) = (0, Some(Vec::new()), None);
-        let mut first = FirstRead::new(&self.needles, self.limit_mib);
+        let mut first = FirstRead::new(&self.needles, self.documents, self.limit_mib);
         let read = loop {
             let chunk = match object.next().await {
                 Ok(Some(chunk)) => chunk,
@@ -170,12 +170,7 @@ impl Reader {
                 let milliseconds = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
                 Ok(End::Scanned(Scanned { bytes, inflated_bytes, milliseconds }))
             }
-            // In an export, a needle in what cannot be read is told.
-            Some(Reason::Scan(problem))
-                if may_be_none
-                    && problem.is_no_log_file(last_needle)
-                    && (self.documents == Documents::One || last_needle.is_none()) =>
-            {
+            Some(Reason::Scan(problem)) if may_be_none && problem.is_no_log_file(self.documents, last_needle) => {
                 Ok(End::Skipped(problem))
             }
             Some(reason) => Err(reason),

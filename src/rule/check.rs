@@ -69,30 +69,21 @@ pub(super) static SUCCEEDED: Check = Check {
 pub(super) static FAILED: Check =
     Check { field: "errorCode", operator: "is", values: "present", passes: |record| record.error_code.is_some() };
 
-pub(super) static ATTACH: Check = Check {
-    field: "eventName",
-    operator: "is one of",
-    values: "AttachUserPolicy, AttachGroupPolicy, AttachRolePolicy",
-    passes: |record| EntityType::of_call(record, "Attach").is_some(),
-};
+pub(super) static ATTACH: Check =
+    call("AttachUserPolicy, AttachGroupPolicy, AttachRolePolicy", |record| is_call(record, "Attach"));
 
-pub(super) static PUT: Check = Check {
-    field: "eventName",
-    operator: "is one of",
-    values: "PutUserPolicy, PutGroupPolicy, PutRolePolicy",
-    passes: |record| EntityType::of_call(record, "Put").is_some(),
-};
+pub(super) static PUT: Check = call("PutUserPolicy, PutGroupPolicy, PutRolePolicy", |record| is_call(record, "Put"));
 
-pub(super) static DETACH: Check = Check {
-    field: "eventName",
-    operator: "is one of",
-    values: "DetachUserPolicy, DetachGroupPolicy, DetachRolePolicy",
-    passes: |record| EntityType::of_call(record, "Detach").is_some(),
-};
+pub(super) static DETACH: Check =
+    call("DetachUserPolicy, DetachGroupPolicy, DetachRolePolicy", |record| is_call(record, "Detach"));
 
-pub(super) static DELETE: Check = Check {
-    field: "eventName",
-    operator: "is one of",
-    values: "DeleteUserPolicy, DeleteGroupPolicy, DeleteRolePolicy",
-    passes: |record| EntityType::of_call(record, "Delete").is_some(),
-};
+pub(super) static DELETE: Check =
+    call("DeleteUserPolicy, DeleteGroupPolicy, DeleteRolePolicy", |record| is_call(record, "Delete"));
+
+const fn call(values: &'static str, passes: fn(&Record) -> bool) -> Check {
+    Check { field: "eventName", operator: "is one of", values, passes }
+}
+
+fn is_call(record: &Record, verb: &str) -> bool {
+    EntityType::of_call(record, verb).is_some()
+}

@@ -97,9 +97,14 @@ impl<'n> Walk<'n> {
         while at < block.len() {
             if self.in_string {
                 at = self.string(block, at);
-                if !self.in_string && self.place == Place::Key {
-                    let is_records = self.keep(&block[start..at]).is_some_and(|key| is_records(&key));
-                    self.place = Place::AfterKey { is_records };
+                match self.place {
+                    _ if self.in_string => {}
+                    Place::Key => {
+                        let is_records = self.keep(&block[start..at]).is_some_and(|key| is_records(&key));
+                        self.place = Place::AfterKey { is_records };
+                    }
+                    Place::List { .. } => candidates.extend(self.candidate(&block[start.min(at)..at])),
+                    _ => {}
                 }
                 continue;
             }
@@ -118,9 +123,10 @@ impl<'n> Walk<'n> {
             let byte = block[at];
             at += 1;
             match (byte, self.place) {
+                (b'"', Place::BeforeDocument | Place::AfterDocument) => return Err(self.malformed(at)),
                 (b'"', place) => {
                     self.in_string = true;
-                    if place == Place::Key {
+                    if place == Place::Key || matches!(place, Place::List { .. }) && self.keeps_all() {
                         (self.text, start) = (Some(Vec::new()), at - 1);
                     }
                 }
@@ -128,7 +134,7 @@ impl<'n> Walk<'n> {
                     self.depth += 1;
                     self.place = match (place, byte) {
                         (Place::BeforeDocument, b'{') => {
-                            if self.documents == Documents::Many {
+                            if self.keeps_all() {
                                 (self.lone, lone_start) = (Some(Vec::new()), at - 1);
                             }
                             Place::Key
@@ -140,7 +146,7 @@ impl<'n> Walk<'n> {
                         }
                         (Place::AfterKey { .. }, _) => Place::Value,
                         (Place::List { depth }, _) => {
-                            if byte == b'{' {
+                            if byte == b'{' || self.keeps_all() {
                                 (self.text, start) = (Some(Vec::new()), at - 1);
                             }
                             Place::Element { depth }
@@ -175,7 +181,7 @@ impl<'n> Walk<'n> {
                     };
                 }
                 (b',', Place::AfterKey { .. }) => self.place = Place::Key,
-                (_, Place::BeforeDocument | Place::AfterDocument) if !byte.is_ascii_whitespace() => {
+                (_, Place::BeforeDocument | Place::AfterDocument) if !self.documents.is_blank(byte) => {
                     return Err(self.malformed(at));
                 }
                 _ => {}
@@ -189,6 +195,12 @@ impl<'n> Walk<'n> {
             self.lone = self.grown(lone, &block[lone_start..]);
         }
         Ok(())
+    }
+
+    /// Whether an element that is no object is a candidate, too: in an export a record may stand in it, which nobody
+    /// would be told of.
+    fn keeps_all(&self) -> bool {
+        self.documents == Documents::Many
     }
 
     /// Walks on through an element, up to its end or that of the block; returns where it is then.

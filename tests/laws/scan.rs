@@ -30,7 +30,7 @@ fn fast(stored: &[u8], chunk_bytes: usize) -> (Vec<String>, Result<(), ScanError
 
 fn fast_of(documents: Documents, stored: &[u8], chunk_bytes: usize) -> (Vec<String>, Result<(), ScanError>) {
     let needles = rules().needles().unwrap();
-    let mut first = FirstRead::new(&needles, LIMIT_MIB);
+    let mut first = FirstRead::new(&needles, documents, LIMIT_MIB);
     let read = stored.chunks(chunk_bytes).try_for_each(|mut chunk| {
         while first.next(&mut chunk)? {}
         Ok(())
@@ -301,7 +301,7 @@ fn of_a_broken_file_the_fast_path_finds_all_that_stands_before_the_break() {
 fn an_export() -> impl Strategy<Value = String> {
     let document =
         prop_oneof![a_document(), a_record().prop_filter("a number is no document", |record| record.starts_with('{')),];
-    let between = prop::sample::select(vec!["\n", "\r\n", "", " \n\n"]);
+    let between = prop::sample::select(vec!["\n", "\r\n", "", " \n\n", "\n\u{feff}"]);
     prop::collection::vec((document, between), 1..6)
         .prop_map(|parts| parts.into_iter().map(|(document, between)| document + between).collect())
 }
@@ -329,15 +329,14 @@ fn in_an_export_every_document_is_read_and_a_record_may_stand_alone() {
     let [alone, several] = [const { Cell::new(0u32) }; 2];
     run(2000, (an_export(), any::<bool>(), chunk_bytes()), |(text, compress, chunk_bytes)| {
         let stored = if compress { gzip(text.as_bytes(), 6) } else { text.clone().into_bytes() };
-        let expected = oracle_of_many(&text);
-        // In one read alone, as standard input is read, and in two, where both ends of the file fit together.
+        let expected = oracle_of_many(&text.replace('\u{feff}', " "));
+        // In one read alone, as standard input is read, and in two.
         let (found, end) = second_read(Documents::Many, &stored, chunk_bytes, u64::MAX);
         prop_assert_eq!(&found, &expected);
         prop_assert!(end.is_ok(), "{:?}", end);
         let (found, end) = fast_of(Documents::Many, &stored, chunk_bytes);
         prop_assert_eq!(&found, &expected);
-        let ends = text.trim().bytes().next().zip(text.trim().bytes().last());
-        prop_assert!(end.is_ok() || matches!(ends, Some((b'{', b']') | (b'[', b'}'))), "{:?}", end);
+        prop_assert!(end.is_ok(), "{:?}", end);
         alone.set(alone.get() + u32::from(text.starts_with(MATCH)));
         several.set(several.get() + u32::from(expected.len() > 2));
         Ok(())

@@ -109,6 +109,7 @@ async fn dates_and_accounts_become_key_prefixes() {
         "AWSLogs/".to_owned(),
         account_folder.to_owned(),
         format!("{account_folder}CloudTrail/"),
+        region.clone(),
         format!("{region}2026/11/24/"),
         // A log file may come a day late.
         format!("{region}2026/11/25/"),
@@ -116,6 +117,46 @@ async fn dates_and_accounts_become_key_prefixes() {
     assert_eq!(prefixes, expected);
     // And once more for related activity.
     assert_eq!(objects, 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_lies_beside_the_dates_of_a_region_is_read_with_any_period() {
+    let account = Account::new().await;
+    let region = "AWSLogs/123456789012/CloudTrail/us-east-1";
+    for (name, key) in [
+        ("loose", format!("{region}/x.json.gz")),
+        ("archive", format!("{region}/archive/x.json.gz")),
+        ("no-region", "AWSLogs/123456789012/CloudTrail/2026/11/24/x.json.gz".into()),
+        ("old", format!("{region}/2020/11/24/x.json.gz")),
+    ] {
+        account.put(&key, stored(&[quarantine(name, "2026-11-24T03:02:11Z")])).await;
+    }
+    let path = format!("s3://{}", account.bucket);
+    let period = ["--since", "2026-11-24", "--until", "2026-11-24", "--format", "ndjson"];
+    let found = scan_in(&account, &[&[path.as_str()], &period[..]].concat());
+    assert_eq!(users(&found), "archive loose no-region", "{}", found.stderr);
+    // A time far ahead plans no folder for each year up to it.
+    let wire = Wire::new(&account.endpoint, |_| Fault::None);
+    let arguments = [path.as_str(), "--since", "2026-11-24", "--until", "9999-01-01"];
+    run(command_in(&account, &wire.endpoint, &arguments));
+    assert!(wire.seen("GetObject").len() < 40, "{}", wire.seen("GetObject").len());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_folder_that_cannot_be_listed_is_named() {
+    let account = Account::new().await;
+    put_archive(&account).await;
+    let wire = Wire::new(&account.endpoint, |seen| {
+        let is_denied = ["prefix=copies%2F", "prefix=trail%2F"].iter().any(|part| seen.request.path().contains(part));
+        let answer = "<Error><Code>AccessDenied</Code><Message>no</Message></Error>";
+        if is_denied { Fault::Answer(403, answer) } else { Fault::None }
+    });
+    let path = format!("s3://{}", account.bucket);
+    let found = run(command_in(&account, &wire.endpoint, &[&path, "--format", "ndjson"]));
+    assert_eq!((users(&found).as_str(), found.status), ("123-20 123-24 210-24", Some(2)), "{}", found.stderr);
+    for folder in ["copies", "trail"] {
+        assert!(found.stderr.contains(&format!("not read: {path}/{folder}/ cannot be listed")), "{}", found.stderr);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -331,9 +372,9 @@ async fn enqueue_goes_on_where_it_was_stopped() {
     let file = folder("resume").join("point.json");
     let path = format!("s3://{}/", account.bucket);
     // Each of these days is a listing of its own; from the sixth message on, the queue refuses.
-    let period = ["--since", "2026-11-10", "--until", "2026-11-20"];
+    let period = ["--since", "2026-11-10", "--until", "2026-11-20", "--rate", "100000"];
     let arguments = |queue| {
-        let resume = ["--queue", queue, "--rate", "100000", "--resume", file.to_str().unwrap()];
+        let resume = ["--queue", queue, "--resume", file.to_str().unwrap()];
         [&["enqueue", &path], &period[..], &resume].concat().into_iter().map(str::to_owned).collect::<Vec<_>>()
     };
     let arguments = arguments(queue.as_str());
@@ -371,6 +412,32 @@ async fn enqueue_goes_on_where_it_was_stopped() {
         let other = scan_in(&account, &[&["enqueue", &path, "--resume", file], &other[..]].concat());
         assert!(other.stderr.contains("is of another job") && other.status == Some(2), "{}", other.stderr);
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn enqueue_names_what_was_emptied_and_sends_no_other_account() {
+    let account = Account::new().await;
+    put_archive(&account).await;
+    account.put(&key_of("123456789012", "2026/11/24", "emptied"), Vec::new()).await;
+    // So many objects beside the folders that all is listed flat.
+    for number in 0..1001 {
+        account.put(&format!("AWSLogs/{number:05}.txt"), b"x".to_vec()).await;
+    }
+    let queue = account.sqs.create_queue().queue_name("delivery").send().await.unwrap().queue_url.unwrap();
+    let path = format!("s3://{}/AWSLogs/", account.bucket);
+    let period = ["--account", "210987654321", "--since", "2026-11-24", "--rate", "100000"];
+    let handed = scan_in(&account, &[&["enqueue", &path, "--queue", &queue], &period[..]].concat());
+    // Of the loose objects nobody knows whose they are.
+    assert!(handed.stderr.starts_with("1,002 log files handed over"), "{}", handed.stderr);
+    assert_eq!(handed.status, Some(0), "{}", handed.stderr);
+    let path = format!("s3://{}/AWSLogs/123456789012/", account.bucket);
+    let handed = scan_in(&account, &["enqueue", &path, "--queue", &queue, "--rate", "100000"]);
+    assert!(handed.stderr.contains("2 log files handed over"), "{}", handed.stderr);
+    assert!(
+        handed.stderr.contains("emptied.json.gz is empty: not handed over.") && handed.status == Some(2),
+        "{}",
+        handed.stderr
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

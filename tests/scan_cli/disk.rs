@@ -132,7 +132,10 @@ fn what_holds_a_needle_and_cannot_be_read_as_records_is_no_clean_bill() {
         ("lookup-events", escaped, "in a document that is no CloudTrail record"),
         ("slurped", format!(r#"[{{"Records":[{record}]}}]"#), "in a document that is no CloudTrail record"),
         ("envelope", format!(r#"{{"detail":{record}}}"#), "in a document that is no CloudTrail record"),
-        ("byte-order-mark", format!("\u{feff}{record}"), "is no log file: it is neither gzip nor JSON"),
+        ("strings", json!([record]).to_string(), "a record that the rules look for is no JSON object"),
+        ("nested", format!("[[{record}]]"), "a record that the rules look for is no JSON object"),
+        ("records-of-strings", json!({ "Records": [record] }).to_string(), "is no JSON object"),
+        ("records-object", format!(r#"{{"Records":{{"0":{record}}}}}"#), "in a document that is no CloudTrail record"),
         ("text", format!("2026-11-24 {record}"), "is no log file: it is neither gzip nor JSON"),
         ("mid-record", format!("a\":1}}\n{record}\n"), "is no log file: it is neither gzip nor JSON"),
         ("garbage", format!("{{\"eventName\n{record}\n"), "is "),
@@ -144,6 +147,55 @@ fn what_holds_a_needle_and_cannot_be_read_as_records_is_no_clean_bill() {
         let line = found.stderr.lines().find(|line| line.starts_with("not read: ")).expect(&found.stderr);
         assert!(line.contains("x.json ") && line.contains(reason), "{name}: {line}");
         assert_eq!(found.status, Some(2), "{name}");
+    }
+}
+
+#[test]
+fn a_log_file_that_is_cut_short_before_its_needle_is_no_clean_bill() {
+    let folder = folder("cut-short");
+    let text = json!({ "Records": [{ "a": "x".repeat(9000) }, quarantine("alice", DAY)] }).to_string();
+    fs::copy("events/log-files/clean.json", folder.join("clean.json")).unwrap();
+    fs::write(folder.join("x.json"), &text[..5000]).unwrap();
+    let found = ndjson(&folder);
+    assert!(
+        found.stderr.contains("x.json is broken: its JSON is cut short.") && found.status == Some(2),
+        "{}",
+        found.stderr
+    );
+}
+
+#[test]
+fn what_windows_exports_is_read_or_named() {
+    let folder = folder("encodings");
+    let clean = json!({ "eventName": "x", "a": "y".repeat(200_000) }).to_string();
+    let lines = format!("\u{feff}{clean}\n{}\n", quarantine("alice", DAY));
+    fs::write(folder.join("utf-8-with-mark.json"), &lines).unwrap();
+    let wide: Vec<u8> = lines.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    fs::write(folder.join("utf-16.json"), &wide).unwrap();
+    fs::write(folder.join("utf-16-without-mark.json"), &wide[2..]).unwrap();
+    let found = ndjson(&folder);
+    assert_eq!((found.users(), found.status), (vec!["alice".to_owned()], Some(2)), "{}", found.stderr);
+    for name in ["utf-16.json", "utf-16-without-mark.json"] {
+        assert!(found.stderr.contains(&format!("encodings/{name} is ")), "{}", found.stderr);
+    }
+    assert_eq!(scan_stream(&["-", "--format", "ndjson"], lines.as_bytes()).users(), ["alice"]);
+}
+
+#[test]
+fn documents_of_all_forms_may_follow_each_other() {
+    let folder = folder("mixed");
+    let record = |user| quarantine(user, DAY).to_string();
+    let text = format!("[{}]\n{{\"Records\":[{}]}}\n[{}]\n{}", record("a"), record("b"), record("c"), record("d"));
+    fs::write(folder.join("x.json"), &text).unwrap();
+    for found in [ndjson(&folder), scan_stream(&["-", "--format", "ndjson"], text.as_bytes())] {
+        let mut users = found.users();
+        users.sort();
+        assert_eq!((users.concat().as_str(), found.status), ("abcd", Some(1)), "{}", found.stderr);
+    }
+    // A string is no document: what follows in it must not be swallowed.
+    for tail in ["\"", &serde_json::to_string(&record("e")).unwrap()] {
+        let found = scan_stream(&["-"], format!("{}\n{tail}", record("a")).as_bytes());
+        assert_eq!(found.status, Some(2), "{tail}: {}", found.stderr);
     }
 }
 
@@ -238,6 +290,7 @@ fn the_borders_of_a_period_count() {
     assert_eq!(within(&["--since", "2026-11-24T23:59:59Z", "--until", "2026-11-25T00:00:00Z"]), "24-23 25-00");
     assert_eq!(within(&["--since", "2026-11-25T00:00:01Z"]), "");
     assert_eq!(within(&["--since", "2026-11-25T01:00:00+01:00"]), "25-00");
+    assert!(scan(&[path, "--until", "9999-12-31T23:59:59-05:00"]).stderr.contains("invalid value"));
     let inverted = scan(&[path, "--since", "2026-11-25", "--until", "2026-11-24"]);
     assert_eq!(inverted.stderr, "error: the period ends before it begins; exchange --since and --until.\n");
     assert_eq!(within(&["--until", "9d"]), within(&["--until", "9d", "--since", "2020-01-01"]));

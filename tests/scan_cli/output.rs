@@ -114,11 +114,13 @@ fn csv_has_a_header_and_no_cell_is_a_formula() {
     let mut record = quarantine("=cmd|' /C calc'!A0", "2026-11-24T03:02:11Z");
     record["userAgent"] = json!("@SUM(1+1)*cmd\r\n=2+3\u{202e}");
     record["sourceIPAddress"] = json!("+1,\"-2\"");
+    // Where cells are divided by semicolons, too.
+    record["userIdentity"]["type"] = json!("a; =1+1;b");
     fs::write(folder.join("1.gz"), stored(&[record])).unwrap();
     let csv = scan(&[folder.to_str().unwrap(), "--format", "csv"]).stdout;
     let row = csv.lines().nth(1).unwrap();
     assert_eq!(csv.lines().count(), 2, "{csv}");
-    for cell in ["'=cmd|' /C calc'!A0", r"'@SUM(1+1)*cmd\u{d}\u{a}=2+3\u{202e}", r#""'+1,""-2""""#] {
+    for cell in ["'=cmd|' /C calc'!A0", r"'@SUM(1+1)*cmd\u{d}\u{a}=2+3\u{202e}", r#""'+1,""-2""""#, "a;' =1+1;b"] {
         assert!(row.contains(cell), "{row}");
     }
 }

@@ -8,6 +8,7 @@ use quarantine_alert::{
     log_file::LogFile,
 };
 use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
 use tokio::{
     task::JoinSet,
     time::{Interval, MissedTickBehavior, interval},
@@ -35,6 +36,9 @@ struct Point {
     queue: String,
     /// The options that choose objects: others would have chosen others up to that key.
     period: String,
+    /// What they meant on the first day, in seconds since 1970: `7d` means something else on the next.
+    since: Option<i64>,
+    until: Option<i64>,
     after: Option<String>,
     sent: u64,
     /// Whether nothing was left: what came later would not be looked for before that key.
@@ -47,18 +51,24 @@ pub async fn run(arguments: args::Enqueue) -> anyhow::Result<Status> {
     let Target::Bucket { bucket, prefix } = &arguments.path else {
         bail!("only what is in S3 can be handed to the function; write s3://bucket/prefix, or use find");
     };
+    let mut filter = arguments.period.filter(Vec::new())?;
     let mut point = Point {
         path: arguments.path.to_string(),
         queue: arguments.queue.clone(),
         period: format!("{:?}", arguments.period),
+        since: filter.since.map(OffsetDateTime::unix_timestamp),
+        until: filter.until.map(OffsetDateTime::unix_timestamp),
         ..Point::default()
     };
     if let Some(file) = &arguments.resume {
         point = resumed(file, point)?;
+        let time = |seconds: i64| OffsetDateTime::from_unix_timestamp(seconds).context("the resume file tells no time");
+        filter.since = point.since.map(time).transpose()?;
+        filter.until = point.until.map(time).transpose()?;
     }
     let sdk = sdk().await;
     let queue = DeliveryQueue::new(&sdk, &arguments.queue);
-    let bucket = Bucket::open(&sdk, bucket, prefix, &arguments.period.filter(Vec::new())?).await?;
+    let bucket = Bucket::open(&sdk, bucket, prefix, &filter).await?;
     let stop = Stop::on_signal()?;
     let mut sender = Sender {
         queue,
@@ -67,6 +77,7 @@ pub async fn run(arguments: args::Enqueue) -> anyhow::Result<Status> {
         file: arguments.resume,
         progress: Progress::new(),
         listed: 0,
+        emptied: 0,
         bytes: 0,
     };
     let begun = sender.point.sent;
@@ -84,10 +95,10 @@ pub async fn run(arguments: args::Enqueue) -> anyhow::Result<Status> {
             }
         });
     }
-    if result? && sender.listed == 0 && begun == 0 {
+    if result? && sender.listed + sender.emptied == 0 && begun == 0 {
         bail!("{} holds no CloudTrail log file that is asked for", arguments.path);
     }
-    Ok(if is_done { Status::NothingFound } else { Status::Incomplete })
+    Ok(if is_done && sender.emptied == 0 { Status::NothingFound } else { Status::Incomplete })
 }
 
 struct Sender {
@@ -97,15 +108,18 @@ struct Sender {
     file: Option<std::path::PathBuf>,
     progress: Progress,
     listed: u64,
+    emptied: u64,
     bytes: u64,
 }
 
 impl Sender {
     /// In the order of the keys, so that one key tells how far it came; `false` if it was stopped before the end.
     async fn send_all(&mut self, bucket: &Bucket, stop: &Stop) -> anyhow::Result<bool> {
-        let (parts, found) = bucket.parts().await;
+        let (parts, errors) = bucket.parts().await;
         // In the order of the keys or not at all: behind the last key nothing may be left.
-        found?;
+        if let Some(error) = errors.into_iter().next() {
+            return Err(error);
+        }
         for part in parts {
             let after = self.point.after.clone();
             match part {
@@ -141,6 +155,10 @@ impl Sender {
         let Some(last) = log_files.last().map(|log_file| log_file.key.clone()) else { return Ok(true) };
         if stop.is_asked() {
             return Ok(false);
+        }
+        for log_file in log_files.iter().filter(|log_file| bucket.is_emptied(log_file)) {
+            self.emptied += 1;
+            say(&format!("{log_file} is empty: not handed over."));
         }
         log_files.retain(|log_file| bucket.wants(log_file));
         self.listed += log_files.len() as u64;
@@ -212,4 +230,22 @@ fn store(file: &Path, point: &Point) -> anyhow::Result<()> {
     fs::write(&new, serde_json::to_string(point)?)
         .and_then(|()| fs::rename(&new, file))
         .with_context(|| format!("{} cannot be written", file.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{env, process};
+
+    use super::*;
+
+    #[test]
+    fn what_7d_meant_on_the_first_day_it_means_on_the_next() {
+        let file = env::temp_dir().join(format!("quarantine-scan-{}.json", process::id()));
+        let point = |since| Point { period: "7d".into(), since: Some(since), ..Point::default() };
+        let first = Point { after: Some("key".into()), sent: 3, ..point(100) };
+        store(&file, &first).unwrap();
+        let resumed = resumed(&file, point(200));
+        fs::remove_file(&file).unwrap();
+        assert_eq!(resumed.unwrap(), first);
+    }
 }

@@ -3,7 +3,10 @@
 use std::str::FromStr;
 
 use quarantine_alert::rule::Match;
-use time::{Date, Duration, OffsetDateTime, Time, format_description::well_known::Rfc3339, macros::format_description};
+use time::{
+    Date, Duration, OffsetDateTime, Time, UtcOffset, format_description::well_known::Rfc3339,
+    macros::format_description,
+};
 
 /// A point in time as people write it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,7 +26,7 @@ impl FromStr for When {
             return Ok(When::Date(date));
         }
         if let Ok(time) = OffsetDateTime::parse(text, &Rfc3339) {
-            return Ok(When::Time(time));
+            return time.checked_to_offset(UtcOffset::UTC).map(When::Time).ok_or(WANTS);
         }
         let (number, unit) = text.split_at_checked(text.len().saturating_sub(1)).ok_or(WANTS)?;
         let number = number.parse::<u32>().map_err(|_| WANTS)?;

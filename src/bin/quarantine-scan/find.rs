@@ -93,12 +93,7 @@ pub async fn find(search: &Search, stop: &Stop) -> anyhow::Result<Findings> {
             () = stop.asked() => findings.stopped = Some("stopped by a signal".into()),
             _ = tick.tick() => progress.show(&findings.step(&tally)),
             result = results.recv() => match result {
-                Some(Found::Candidate { scan, log_file, record }) => {
-                    findings.candidate(scan, log_file, *record, &rules, &filter);
-                }
-                Some(Found::End { scan, end }) => {
-                    findings.end(scan, end);
-                }
+                Some(found) => findings.take(found, &rules, &filter),
                 None => break,
             },
         }
@@ -108,10 +103,7 @@ pub async fn find(search: &Search, stop: &Stop) -> anyhow::Result<Findings> {
     }
     // What was read before a signal came.
     while let Ok(result) = results.try_recv() {
-        match result {
-            Found::Candidate { scan, log_file, record } => findings.candidate(scan, log_file, *record, &rules, &filter),
-            Found::End { scan, end } => findings.end(scan, end),
-        }
+        findings.take(result, &rules, &filter);
     }
     drop(results);
     findings.skipped += tally.skipped();
@@ -123,8 +115,7 @@ pub async fn find(search: &Search, stop: &Stop) -> anyhow::Result<Findings> {
     }
     while let Some(result) = sources.join_next().await {
         match result {
-            Ok((_, Ok(()))) => {}
-            Ok((scan, Err(error))) => findings.unread(scan, format!("{error:#}")),
+            Ok((scan, errors)) => errors.iter().for_each(|error| findings.unread(scan, format!("{error:#}"))),
             Err(error) => findings.unread(0, format!("a source stopped, which is a bug of this program: {error}")),
         }
     }
@@ -145,7 +136,7 @@ async fn start(
     tally: &Arc<Tally>,
     out: Sender<Found>,
     findings: &mut Findings,
-) -> JoinSet<(usize, anyhow::Result<()>)> {
+) -> JoinSet<(usize, Vec<anyhow::Error>)> {
     let mut sources = JoinSet::new();
     let disk = Disk { needles: needles.clone(), tally: tally.clone(), out: out.clone() };
     let mut on_disk: Vec<(usize, PathBuf)> = Vec::new();
@@ -156,10 +147,8 @@ async fn start(
             Target::Stdin => {
                 let disk = disk.clone();
                 sources.spawn_blocking(move || {
-                    (scan, {
-                        disk.read_stdin(scan);
-                        Ok(())
-                    })
+                    disk.read_stdin(scan);
+                    (scan, Vec::new())
                 });
             }
             Target::Bucket { bucket, prefix } => {
@@ -181,10 +170,8 @@ async fn start(
     }
     if let Some(&(scan, _)) = on_disk.first() {
         sources.spawn_blocking(move || {
-            (scan, {
-                disk.read(on_disk);
-                Ok(())
-            })
+            disk.read(on_disk);
+            (scan, Vec::new())
         });
     }
     sources

@@ -6,7 +6,7 @@ use indicatif::{HumanBytes, HumanCount};
 use quarantine_alert::{
     handler::{
         Failure,
-        read::{End, Reader},
+        read::{End, Found, Reader},
         turn::Turn,
     },
     log_file::LogFile,
@@ -91,8 +91,16 @@ impl Findings {
         }
     }
 
+    /// What a reader sends.
+    pub fn take(&mut self, found: Found, rules: &Rules, filter: &Filter) {
+        match found {
+            Found::Candidate { scan, log_file, record } => self.candidate(scan, log_file, *record, rules, filter),
+            Found::End { scan, end } => self.end(scan, end),
+        }
+    }
+
     /// A record that holds a needle.
-    pub fn candidate(&mut self, scan: usize, log_file: Arc<LogFile>, record: Record, rules: &Rules, filter: &Filter) {
+    fn candidate(&mut self, scan: usize, log_file: Arc<LogFile>, record: Record, rules: &Rules, filter: &Filter) {
         if record.event_source.is_none() && record.event_name.is_none() {
             // Such as what `aws cloudtrail lookup-events` prints, or a list of whole log files.
             let reason =
@@ -106,11 +114,11 @@ impl Findings {
                 // The time of this run would make a new incident of it in each.
                 turn.event_time = OffsetDateTime::UNIX_EPOCH;
             }
-            self.take(turn);
+            self.hold(turn);
         }
     }
 
-    fn take(&mut self, turn: Turn) {
+    fn hold(&mut self, turn: Turn) {
         self.held_bytes += turn.bytes();
         self.turns.push(turn);
         if self.held_bytes > MOST_BYTES {
@@ -119,7 +127,7 @@ impl Findings {
         }
     }
 
-    pub fn end(&mut self, scan: usize, end: Result<End, Failure>) {
+    fn end(&mut self, scan: usize, end: Result<End, Failure>) {
         match end {
             Ok(End::Scanned(scanned)) => {
                 self.is_told[scan] = true;

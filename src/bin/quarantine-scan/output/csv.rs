@@ -58,12 +58,13 @@ pub fn text(alerts: &[Alert]) -> anyhow::Result<String> {
     Ok(String::from_utf8(csv.into_inner()?)?)
 }
 
-/// One line, and no formula: what begins like one gets an apostrophe before it. IAM allows names that do.
+/// One line, and no formula: what begins like one gets an apostrophe before it. IAM allows names that do. So does what
+/// follows a semicolon, which divides cells in the spreadsheets of some languages; others take the wide forms for one.
 fn cell(text: &Untrusted) -> String {
+    let is_formula = |part: &str| part.trim_start().starts_with(['=', '+', '-', '@', '|', '%', '＝', '＋', '－', '＠']);
     let text = text.visible(4096);
-    // The wide forms begin a formula in some languages' spreadsheets.
-    let is_formula = text.trim_start().starts_with(['=', '+', '-', '@', '|', '%', '＝', '＋', '－', '＠']);
-    if is_formula { format!("'{text}") } else { text }
+    let parts = text.split(';').map(|part| if is_formula(part) { format!("'{part}") } else { part.to_owned() });
+    parts.collect::<Vec<_>>().join(";")
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use std::{collections::VecDeque, sync::Arc};
 
-use anyhow::{Context, anyhow};
+use anyhow::{Context, Error, anyhow};
 use aws_config::{Region, SdkConfig};
 use quarantine_alert::{
     aws::{
@@ -25,7 +25,7 @@ use tokio::{
 
 use super::{
     Tally,
-    prefixes::{Dates, Folder, judge},
+    prefixes::{Dates, Folder, is_of_account, judge},
 };
 use crate::filter::Filter;
 
@@ -97,24 +97,21 @@ impl Bucket {
         })
     }
 
-    /// Reads what is wanted of it; `scan` is the number of the target.
-    ///
-    /// # Errors
-    /// It could not be listed to its end.
-    pub async fn read(self, scan: usize, reader: Reader, tally: Arc<Tally>, out: Sender<Found>) -> anyhow::Result<()> {
+    /// Reads what is wanted of it; `scan` is the number of the target. Gives what could not be listed.
+    pub async fn read(self, scan: usize, reader: Reader, tally: Arc<Tally>, out: Sender<Found>) -> Vec<Error> {
         tally.begin();
         let parts = self.parts().await;
         let (pages, mut listed) = channel(PAGES_AHEAD);
         let lister = tokio::spawn({
             let (bucket, tally) = (self, tally.clone());
             async move {
-                let (parts, found) = parts;
-                let result = found.and(bucket.list_all(parts, pages, &tally).await);
+                let (parts, mut errors) = parts;
+                errors.extend(bucket.list_all(parts, pages, &tally).await);
                 tally.end();
-                result
+                errors
             }
         });
-        let mut result = Ok(());
+        let mut errors = Vec::new();
         let (at_once, mut reads) = (Arc::new(Semaphore::new(LOG_FILES_AT_ONCE)), JoinSet::new());
         while let Some(log_files) = listed.recv().await {
             for log_file in log_files {
@@ -125,20 +122,21 @@ impl Bucket {
                     drop(permit);
                 });
                 while let Some(read) = reads.try_join_next() {
-                    result = result.and(read.context(READ_BUG));
+                    errors.extend(read.context(READ_BUG).err());
                 }
             }
         }
         while let Some(read) = reads.join_next().await {
-            result = result.and(read.context(READ_BUG));
+            errors.extend(read.context(READ_BUG).err());
         }
-        result.and(lister.await.context(BUG).flatten())
+        errors.extend(lister.await.unwrap_or_else(|error| vec![Error::new(error).context(BUG)]));
+        errors
     }
 
-    /// Finds the folders that can hold what is wanted, and the objects beside them; an error is of a folder that could
-    /// not be listed, and stops no other.
-    pub async fn parts(&self) -> (Vec<Part>, anyhow::Result<()>) {
-        let mut result = Ok(());
+    /// Finds the folders that can hold what is wanted, and the objects beside them; and what could not be listed, which
+    /// stops nothing else.
+    pub async fn parts(&self) -> (Vec<Part>, Vec<Error>) {
+        let mut errors = Vec::new();
         let mut parts = Vec::new();
         let mut open = VecDeque::new();
         let take = |folder: String, open: &mut VecDeque<String>, parts: &mut Vec<Part>| match judge(
@@ -176,7 +174,7 @@ impl Bucket {
                     continue;
                 }
                 Err(error) => {
-                    result = result.and(Err(error));
+                    errors.push(error);
                     continue;
                 }
             };
@@ -186,20 +184,23 @@ impl Bucket {
             }
         }
         parts.sort_by(|a, b| a.key().cmp(b.key()));
-        (parts, result)
+        (parts, errors)
     }
 
     /// Whether the object is to be read, by its key.
     pub fn wants(&self, log_file: &LogFile) -> bool {
-        !matches!(log_file.verdict(), Verdict::Skip(_)) && self.dates.is_none_or(|dates| dates.hold(&log_file.key))
+        !matches!(log_file.verdict(), Verdict::Skip(_)) && self.asks_for(&log_file.key)
     }
 
     /// Whether a log file of the trail holds nothing, which CloudTrail never writes.
-    fn is_emptied(&self, log_file: &LogFile) -> bool {
+    pub fn is_emptied(&self, log_file: &LogFile) -> bool {
         let of_any_size = LogFile::from_plain(self.name.clone(), log_file.key.clone(), None, None);
-        log_file.size() == Some(0)
-            && of_any_size.verdict() == Verdict::Scan
-            && self.dates.is_none_or(|dates| dates.hold(&log_file.key))
+        log_file.size() == Some(0) && of_any_size.verdict() == Verdict::Scan && self.asks_for(&log_file.key)
+    }
+
+    /// Whether a key is of the dates and accounts, or does not tell.
+    fn asks_for(&self, key: &str) -> bool {
+        self.dates.is_none_or(|dates| dates.hold(key)) && is_of_account(key, &self.filter.accounts)
     }
 
     /// How the pages of a folder are asked for.
@@ -231,15 +232,15 @@ impl Bucket {
             .map_err(|error| anyhow!("s3://{}/{} {error}", self.name, visible(&listing.prefix, 1024)))
     }
 
-    /// Lists the parts, several at once, in no order. One that cannot be listed does not stop the others.
-    async fn list_all(&self, parts: Vec<Part>, pages: Sender<Vec<LogFile>>, tally: &Arc<Tally>) -> anyhow::Result<()> {
+    /// Lists the parts, several at once, in no order. Gives what could not be listed, which stops nothing else.
+    async fn list_all(&self, parts: Vec<Part>, pages: Sender<Vec<LogFile>>, tally: &Arc<Tally>) -> Vec<Error> {
         let mut listings: JoinSet<anyhow::Result<()>> = JoinSet::new();
-        let mut result = Ok(());
+        let mut errors = Vec::new();
         for part in parts {
             if listings.len() >= LISTINGS_AT_ONCE
                 && let Some(ended) = listings.join_next().await
             {
-                result = result.and(ended.context(BUG).flatten());
+                errors.extend(ended.context(BUG).flatten().err());
             }
             let (bucket, pages, tally) = (self.clone(), pages.clone(), tally.clone());
             match part {
@@ -257,9 +258,9 @@ impl Bucket {
             }
         }
         while let Some(ended) = listings.join_next().await {
-            result = result.and(ended.context(BUG).flatten());
+            errors.extend(ended.context(BUG).flatten().err());
         }
-        result
+        errors
     }
 
     async fn hand_on(&self, objects: Vec<LogFile>, pages: &Sender<Vec<LogFile>>, tally: &Tally) {

@@ -162,7 +162,7 @@ impl Disk {
         last_needle: &mut Option<u64>,
     ) -> Result<Scanned, Problem> {
         let started = Instant::now();
-        let (mut first, mut bytes, mut broken) = (FirstRead::new(&self.needles, NO_LIMIT), 0, None);
+        let (mut first, mut bytes, mut broken) = (FirstRead::new(&self.needles, Documents::Many, NO_LIMIT), 0, None);
         let read = self.chunks(file, |mut chunk| {
             bytes += chunk.len() as u64;
             while first.next(&mut chunk).map_err(Problem::Scan)? {}
@@ -259,7 +259,7 @@ impl Disk {
         let end = match read {
             Ok(scanned) => Ok(End::Scanned(scanned)),
             Err(Problem::Scan(problem))
-                if verdict == Verdict::ScanIfLogFile && last_needle.is_none() && problem.is_no_log_file(None) =>
+                if verdict == Verdict::ScanIfLogFile && problem.is_no_log_file(Documents::Many, last_needle) =>
             {
                 Ok(End::Skipped(problem))
             }

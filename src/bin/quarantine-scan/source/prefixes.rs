@@ -5,16 +5,13 @@
 //! <https://docs.aws.amazon.com/awscloudtrail/latest/userguide/get-and-view-cloudtrail-log-files.html>
 
 use quarantine_alert::log_file::is_region;
-use time::{Date, Duration, Month};
+use time::{Date, Duration, Month, OffsetDateTime};
 
 use crate::filter::Filter;
 
 /// CloudTrail delivers within minutes; what it could not deliver it tries again for up to 30 days, and a log file bears
 /// the date of its delivery. A day later is still looked at.
 const LATE_DELIVERY: Duration = Duration::DAY;
-
-/// CloudTrail began in November 2013.
-const FIRST_YEAR: i32 = 2013;
 
 /// So many folders deep an `AWSLogs` is looked for.
 const MOST_LEVELS: usize = 4;
@@ -44,10 +41,9 @@ impl Dates {
         if filter.since.is_none() && filter.until.is_none() {
             return None;
         }
-        let late = |date: Date| date.saturating_add(LATE_DELIVERY);
-        let first = filter.since.map_or(Date::MIN, |since| since.to_offset(time::UtcOffset::UTC).date());
-        let until = |until: time::OffsetDateTime| (until - Duration::SECOND).to_offset(time::UtcOffset::UTC).date();
-        Some(Dates { first, last: late(filter.until.map_or(today, until)) })
+        let first = filter.since.map_or(Date::MIN, OffsetDateTime::date);
+        let last = filter.until.map_or(today, |until| until.saturating_sub(Duration::SECOND).date());
+        Some(Dates { first, last: last.min(today).saturating_add(LATE_DELIVERY) })
     }
 
     /// Whether an object is of these dates, or does not tell its date.
@@ -55,15 +51,13 @@ impl Dates {
         date(key).is_none_or(|date| (self.first..=self.last).contains(&date))
     }
 
-    /// The folders below a region that make up the dates: years, months, and days.
-    fn folders(&self) -> Vec<String> {
+    /// The folders below a region that make up the dates in a year: the year itself, months, and days.
+    fn folders(&self, year: i32) -> Vec<String> {
         let mut folders = Vec::new();
-        for year in self.first.year().max(FIRST_YEAR)..=self.last.year() {
-            match self.cover(first_of(year, Month::January), first_of(year + 1, Month::January)) {
-                Cover::Whole => folders.push(format!("{year:04}/")),
-                Cover::None => {}
-                Cover::Part => self.months(year, &mut folders),
-            }
+        match self.cover(first_of(year, Month::January), first_of(year + 1, Month::January)) {
+            Cover::Whole => folders.push(format!("{year:04}/")),
+            Cover::None => {}
+            Cover::Part => self.months(year, &mut folders),
         }
         folders
     }
@@ -116,6 +110,13 @@ fn date(key: &str) -> Option<Date> {
     Date::from_calendar_date(year.parse().ok()?, month, day.parse().ok()?).ok()
 }
 
+/// Whether an object may be of one of these accounts: it is, or does not tell.
+pub fn is_of_account(key: &str, accounts: &[String]) -> bool {
+    let segments: Vec<&str> = key.split('/').collect();
+    let account = below_root(&segments).and_then(|below| below.first()).filter(|account| is_account(account));
+    accounts.is_empty() || account.is_none_or(|account| accounts.iter().any(|wanted| wanted == account))
+}
+
 /// What comes behind `AWSLogs` and an organisation.
 fn below_root<'s, 't>(segments: &'s [&'t str]) -> Option<&'s [&'t str]> {
     let below = &segments[segments.iter().rposition(|segment| *segment == "AWSLogs")? + 1..];
@@ -142,13 +143,16 @@ pub fn judge(folder: &str, filter: &Filter, dates: Option<Dates>) -> Folder {
         [_, kind, ..] if is_region(kind) => Folder::List,
         [_, kind, ..] if *kind != "CloudTrail" => Folder::Skip,
         [_] | [_, _] => Folder::Open,
-        [_, _, _] => match dates {
-            None => Folder::List,
-            Some(dates) => {
-                Folder::ListOnly(dates.folders().into_iter().map(|date| format!("{folder}{date}")).collect())
+        // Beside its years, anything may lie in it.
+        [_, _, region] if dates.is_some() && is_region(region) => Folder::Open,
+        [_, _, region, year] if is_region(region) && year.len() == 4 => match (dates, year.parse()) {
+            (Some(dates), Ok(year)) => {
+                let region = &folder[..folder.len() - "YYYY/".len()];
+                Folder::ListOnly(dates.folders(year).into_iter().map(|date| format!("{region}{date}")).collect())
             }
+            _ => Folder::List,
         },
-        // Of what the path named itself: the objects tell their dates.
+        // The objects tell their dates.
         _ => Folder::List,
     }
 }
@@ -163,25 +167,29 @@ mod tests {
         Dates { first, last }
     }
 
+    fn folders(dates: Dates) -> Vec<String> {
+        (2010..2030).flat_map(|year| dates.folders(year)).collect()
+    }
+
     #[test]
     fn dates_are_covered_by_as_few_folders_as_can_be() {
-        for (first, last, folders) in [
+        for (first, last, expected) in [
             (date!(2026 - 11 - 24), date!(2026 - 11 - 25), "2026/11/24/ 2026/11/25/"),
             (date!(2026 - 10 - 31), date!(2026 - 11 - 30), "2026/10/31/ 2026/11/"),
             (date!(2024 - 12 - 31), date!(2026 - 01 - 01), "2024/12/31/ 2025/ 2026/01/01/"),
             (date!(2024 - 01 - 01), date!(2024 - 12 - 31), "2024/"),
             (date!(2024 - 02 - 01), date!(2024 - 02 - 29), "2024/02/"),
             (date!(2026 - 11 - 25), date!(2026 - 11 - 24), ""),
+            (Date::MIN, date!(2012 - 01 - 31), "2010/ 2011/ 2012/01/"),
         ] {
-            assert_eq!(dates(first, last).folders().join(" "), folders);
+            assert_eq!(folders(dates(first, last)).join(" "), expected);
         }
-        assert_eq!(dates(Date::MIN, date!(2014 - 01 - 31)).folders(), ["2013/", "2014/01/"]);
     }
 
     #[test]
     fn every_day_of_the_dates_is_below_a_folder_and_no_other_is() {
         let (first, last) = (date!(2023 - 11 - 17), date!(2026 - 02 - 28));
-        let folders = dates(first, last).folders();
+        let folders = folders(dates(first, last));
         let (mut inside, mut outside) = (0, 0);
         let mut day = date!(2023 - 01 - 01);
         while day < date!(2027 - 01 - 01) {
@@ -240,13 +248,17 @@ mod tests {
         for folder in [
             "a/b/c/d/",
             "AWSLogs/elsewhere/",
-            "AWSLogs/123456789012/CloudTrail/us-east-1/2026/",
+            "AWSLogs/123456789012/CloudTrail/us-east-1/archive/",
+            "AWSLogs/123456789012/CloudTrail/us-east-1/2026/11/",
+            "AWSLogs/123456789012/CloudTrail/2026/",
             "AWSLogs/123456789012/us-east-1/",
         ] {
             assert_eq!(of(folder), Folder::List, "{folder}");
         }
         let region = "AWSLogs/123456789012/CloudTrail/eu-west-1/";
-        assert_eq!(of(region), Folder::ListOnly(vec![format!("{region}2026/11/24/")]));
+        assert_eq!(of(region), Folder::Open);
+        assert_eq!(of(&format!("{region}2026/")), Folder::ListOnly(vec![format!("{region}2026/11/24/")]));
+        assert_eq!(of(&format!("{region}2025/")), Folder::ListOnly(vec![]));
         assert_eq!(judge(region, &filter, None), Folder::List);
     }
 }
