@@ -45,3 +45,16 @@ fn pace() -> Interval {
     pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
     pace
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::timeout;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn the_first_alert_need_not_wait() {
+        // However slow the machine is: a tick that is due comes before a time-out.
+        timeout(Duration::from_millis(100), pace().tick()).await.unwrap();
+    }
+}

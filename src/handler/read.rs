@@ -222,3 +222,32 @@ async fn search(first: &mut FirstRead<'_>, mut chunk: &[u8]) -> Result<(), ScanE
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        future::Future,
+        io::Write,
+        pin::pin,
+        task::{Context, Poll, Waker},
+    };
+
+    use flate2::{Compression, write::GzEncoder};
+
+    use super::*;
+
+    #[test]
+    fn a_chunk_that_inflates_to_much_gives_way_each_mib() {
+        let mut dense = GzEncoder::new(Vec::new(), Compression::default());
+        dense.write_all(b"{\"Records\":[").unwrap();
+        dense.write_all(&vec![b' '; 16 << 20]).unwrap();
+        let dense = dense.finish().unwrap();
+        let needles = Needles::new(["needle"]).unwrap();
+        let mut first = FirstRead::new(&needles, Documents::One, 32);
+        let (mut search, mut gave_way) = (pin!(search(&mut first, &dense)), 0);
+        while let Poll::Pending = search.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+            gave_way += 1;
+        }
+        assert!((16..=32).contains(&gave_way), "{gave_way} times");
+    }
+}

@@ -9,7 +9,7 @@ use std::{
         atomic::{AtomicU32, Ordering},
     },
     thread,
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use super::http::{Request, answer};
@@ -28,8 +28,6 @@ pub enum Fault {
     StallAnswer(usize),
     /// Never answered; the server does not see it.
     Hang,
-    /// Passed on after that time.
-    Delay(Duration),
     /// The function is killed before, or after, the server does it.
     KillBefore,
     KillAfter,
@@ -116,10 +114,6 @@ impl Wire {
                 Fault::Hang => {
                     // Until the function gives up.
                     let _ = Request::read(&mut reader);
-                }
-                Fault::Delay(time) => {
-                    thread::park_timeout(time);
-                    stream.write_all(&forward()?)?;
                 }
                 Fault::KillBefore => self.kill(),
                 Fault::KillAfter => {
