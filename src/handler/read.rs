@@ -229,7 +229,7 @@ mod tests {
         future::Future,
         io::Write,
         pin::pin,
-        task::{Context, Poll, Waker},
+        task::{Context, Waker},
     };
 
     use flate2::{Compression, write::GzEncoder};
@@ -245,7 +245,7 @@ mod tests {
         let needles = Needles::new(["needle"]).unwrap();
         let mut first = FirstRead::new(&needles, Documents::One, 32);
         let (mut search, mut gave_way) = (pin!(search(&mut first, &dense)), 0);
-        while let Poll::Pending = search.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+        while search.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending() {
             gave_way += 1;
         }
         assert!((16..=32).contains(&gave_way), "{gave_way} times");
