@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashMap,
-    sync::{Mutex, mpsc::channel},
+    sync::Mutex,
     time::{Duration, SystemTime},
 };
 
@@ -13,7 +13,7 @@ use crate::support::{
     Function, count, delivery, event, failed_items, gzip, key,
     local_aws::Account,
     log_file, put_log_files,
-    wire::{Fault, Wire},
+    wire::{Fault, Gate, Wire},
 };
 
 const DEDUP_KEY: &str = "AWS.CloudTrail.IAMCompromisedKeyQuarantine:123456789012:user:ci-deploy:quarantined";
@@ -82,7 +82,7 @@ async fn a_claim_whose_owner_is_gone_is_taken_over_within_the_invocation() {
     put_log_files(&account, &["quarantined"]).await;
     let wire = Wire::new(&account.endpoint, |_| Fault::None);
     let mut function = Function::start_on(&account, &wire);
-    account.put_document(claimed_by_another(now() + 5)).await;
+    account.put_document(claimed_by_another(now() + 8)).await;
     // Acknowledged with the one receive that the queue counts.
     assert!(failed_items(&function.invoke(&event("sqs-s3-object-created", &account)).unwrap()).is_empty());
     account.alerts(1).await;
@@ -118,7 +118,7 @@ async fn near_the_deadline_a_match_that_waits_is_handed_back() {
     account.put_document(claimed_by_another(now() + 60)).await;
     let mut function = Function::start(&account);
     let batch = delivery(&account, &[&key("quarantined"), &key("clean")]);
-    let answer = function.invoke_within(&batch, Duration::from_secs(5)).expect("the function died").unwrap();
+    let answer = function.invoke_within(&batch, Duration::from_secs(8)).expect("the function died").unwrap();
     assert_eq!(failed_items(&answer), ["1"]);
     account.alerts(0).await;
     let (log, metrics) = function.log_and_metrics();
@@ -170,13 +170,12 @@ async fn one_slow_log_file_holds_back_no_alert_of_another() {
     let account = Account::new().await;
     put_log_files(&account, &["quarantined", "clean"]).await;
     // The slow one comes only after the other's alert.
-    let (published, wait) = channel();
-    let wait = Mutex::new(wait);
+    let published = Gate::new(1);
     let wire = Wire::new(&account.endpoint, move |seen| {
         if seen.operation == "Publish" {
-            published.send(()).unwrap();
+            published.come();
         } else if seen.request.path().contains("_clean.") {
-            wait.lock().unwrap().recv().unwrap();
+            published.wait();
         }
         Fault::None
     });

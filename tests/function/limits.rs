@@ -1,9 +1,6 @@
 //! Whatever a log file holds, and however many come at once: bounded memory, and no download waits for another.
 
-use std::{
-    fs,
-    sync::{Arc, Barrier},
-};
+use std::fs;
 
 use serde_json::json;
 
@@ -11,7 +8,7 @@ use crate::support::{
     Function, count, delivery, failed_items, gzip, key,
     local_aws::Account,
     log_file, put_log_files,
-    wire::{Fault, Wire},
+    wire::{Fault, Gate, Wire},
 };
 
 /// The goal for any log file.
@@ -68,9 +65,10 @@ async fn the_log_files_of_a_batch_are_downloaded_at_once() {
         account.put(&key(name), gzip(log_file("clean").to_string().as_bytes())).await;
     }
     // No answer goes out before all have been asked for: one after another, or some at a time, they would never be.
-    let all = Arc::new(Barrier::new(names.len()));
+    let all = Gate::new(names.len());
     let wire = Wire::new(&account.endpoint, move |seen| {
         if seen.operation == "GetObject" {
+            all.come();
             all.wait();
         }
         Fault::None

@@ -180,7 +180,7 @@ async fn what_is_not_done_at_the_deadline_is_handed_back() {
         );
     let mut function = Function::start_on(&account, &wire);
     let delivery = delivery(&account, &[&key("quarantined"), &key("clean")]);
-    let answer = function.invoke_within(&delivery, Duration::from_secs(4)).expect("the function died").unwrap();
+    let answer = function.invoke_within(&delivery, Duration::from_secs(6)).expect("the function died").unwrap();
     assert_eq!(failed_items(&answer), ["1"]);
     let log = function.log();
     assert_eq!(count(&log, "Scanned log file."), 1);

@@ -365,6 +365,7 @@ async fn enqueue_goes_on_where_it_was_stopped() {
     for day in 10..20 {
         account.put(&key_of("123456789012", &format!("2026/11/{day}"), "a"), stored(&[json!({})])).await;
     }
+    account.put(&key_of("123456789012", "2026/11/12", "emptied"), Vec::new()).await;
     let queue = account.sqs.create_queue().queue_name("delivery").send().await.unwrap().queue_url.unwrap();
     let count = async || {
         let attributes = account.sqs.get_queue_attributes().queue_url(&queue);
@@ -388,7 +389,7 @@ async fn enqueue_goes_on_where_it_was_stopped() {
     });
     let stopped = run(command_in(&account, &wire.endpoint, &arguments));
     assert_eq!(stopped.status, Some(2));
-    assert!(stopped.stderr.starts_with("5 log files handed over"), "{}", stopped.stderr);
+    assert!(stopped.stderr.contains("5 log files handed over"), "{}", stopped.stderr);
     assert!(
         stopped.stderr.contains("2026/11/14/") && stopped.stderr.contains("goes on behind it"),
         "{}",
@@ -402,7 +403,8 @@ async fn enqueue_goes_on_where_it_was_stopped() {
     assert_eq!(count().await, 5);
 
     let rest = scan_in(&account, &arguments);
-    assert_eq!(rest.status, Some(0), "{}", rest.stderr);
+    // The first run has named a log file that is not handed over.
+    assert_eq!(rest.status, Some(2), "{}", rest.stderr);
     assert!(rest.stderr.starts_with("5 log files handed over"), "{}", rest.stderr);
     assert_eq!(count().await, 10);
     let point: Value = serde_json::from_str(&fs::read_to_string(&file).unwrap()).unwrap();

@@ -128,6 +128,16 @@ fn what_holds_no_log_file_is_no_clean_bill() {
 fn what_holds_a_needle_and_cannot_be_read_as_records_is_no_clean_bill() {
     let record = quarantine("alice", DAY).to_string();
     let escaped = json!({ "Events": [{ "CloudTrailEvent": record }] }).to_string();
+    // Its parameters as text, under that name or each under its own.
+    let stripped = |name: Option<&str>| {
+        let mut record = quarantine("alice", DAY);
+        let parameters = record.as_object_mut().unwrap().remove("requestParameters").unwrap();
+        match name {
+            Some(name) => record[name] = json!(parameters.to_string()),
+            None => record["requestParameters.policyArn"] = parameters["policyArn"].clone(),
+        }
+        record.to_string()
+    };
     for (name, text, reason) in [
         ("lookup-events", escaped, "in a document that is no CloudTrail record"),
         ("slurped", format!(r#"[{{"Records":[{record}]}}]"#), "in a document that is no CloudTrail record"),
@@ -136,6 +146,9 @@ fn what_holds_a_needle_and_cannot_be_read_as_records_is_no_clean_bill() {
         ("nested", format!("[[{record}]]"), "a record that the rules look for is no JSON object"),
         ("records-of-strings", json!({ "Records": [record] }).to_string(), "is no JSON object"),
         ("records-object", format!(r#"{{"Records":{{"0":{record}}}}}"#), "in a document that is no CloudTrail record"),
+        ("queue", fs::read_to_string("events/sqs-eventbridge-cloudtrail-record.json").unwrap(), "no CloudTrail record"),
+        ("parameters-as-text", stripped(Some("requestParameters")), "policy call without its parameters"),
+        ("parameters-flattened", stripped(None), "policy call without its parameters"),
         ("text", format!("2026-11-24 {record}"), "is no log file: it is neither gzip nor JSON"),
         ("mid-record", format!("a\":1}}\n{record}\n"), "is no log file: it is neither gzip nor JSON"),
         ("garbage", format!("{{\"eventName\n{record}\n"), "is "),
@@ -339,9 +352,8 @@ fn a_signal_ends_the_run_with_what_was_found_so_far() {
     let mut process = command(&["events/log-files/quarantined.json", "-", "--format", "csv"]);
     let mut process = process.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let mut stderr = BufReader::new(process.stderr.take().unwrap());
-    let mut line = String::new();
-    stderr.read_line(&mut line).unwrap();
-    assert!(line.starts_with("1 of 2 log files, ") && line.contains(", 1 match, "), "{line}");
+    let mut lines = stderr.by_ref().lines().map(Result::unwrap);
+    assert!(lines.any(|line| line.starts_with("1 of 2 log files, ") && line.contains(", 1 match, ")));
     Command::new("kill").args(["-INT", &process.id().to_string()]).status().unwrap();
     let mut rest = String::new();
     stderr.read_to_string(&mut rest).unwrap();

@@ -183,10 +183,15 @@ impl Account {
 
     /// Waits until an alert comes.
     pub async fn next_alert(&self) -> Value {
-        let queue = self.sqs.receive_message().queue_url(&self.alert_queue).wait_time_seconds(20);
-        let [message] = queue.send().await.unwrap().messages.unwrap_or_default().try_into().expect("no alert in 20 s");
-        let delete = self.sqs.delete_message().queue_url(&self.alert_queue);
-        delete.receipt_handle(message.receipt_handle.unwrap()).send().await.unwrap();
-        serde_json::from_str(&message.body.unwrap()).unwrap()
+        for _ in 0..6 {
+            let queue = self.sqs.receive_message().queue_url(&self.alert_queue).wait_time_seconds(20);
+            let Some(message) = queue.send().await.unwrap().messages.unwrap_or_default().pop() else { continue };
+            let delete = self.sqs.delete_message().queue_url(&self.alert_queue);
+            delete.receipt_handle(message.receipt_handle.unwrap()).send().await.unwrap();
+            let alert = serde_json::from_str(&message.body.unwrap()).unwrap();
+            assert_eq!(violation(&alert), None, "{alert:#}");
+            return alert;
+        }
+        panic!("no alert in two minutes");
     }
 }

@@ -5,7 +5,7 @@ use std::{
     net::{Shutdown, TcpListener, TcpStream},
     process::Command,
     sync::{
-        Arc, Mutex,
+        Arc, Condvar, Mutex,
         atomic::{AtomicU32, Ordering},
     },
     thread,
@@ -41,6 +41,28 @@ pub struct Seen {
     /// Counts the requests of this operation, from 1 on.
     pub number: usize,
     pub request: Request,
+}
+
+/// Opens once so many have come, and stays open: a request that is sent again finds it as it is.
+pub struct Gate {
+    awaited: Mutex<usize>,
+    opened: Condvar,
+}
+
+impl Gate {
+    pub fn new(awaited: usize) -> Gate {
+        Gate { awaited: Mutex::new(awaited), opened: Condvar::new() }
+    }
+
+    pub fn come(&self) {
+        let mut awaited = self.awaited.lock().unwrap();
+        *awaited = awaited.saturating_sub(1);
+        self.opened.notify_all();
+    }
+
+    pub fn wait(&self) {
+        drop(self.opened.wait_while(self.awaited.lock().unwrap(), |awaited| *awaited > 0).unwrap());
+    }
 }
 
 type Faults = dyn Fn(&Seen) -> Fault + Send + Sync;

@@ -41,6 +41,8 @@ struct Point {
     until: Option<i64>,
     after: Option<String>,
     sent: u64,
+    /// Log files that hold nothing, and were not handed over.
+    emptied: u64,
     /// Whether nothing was left: what came later would not be looked for before that key.
     done: bool,
 }
@@ -77,7 +79,6 @@ pub async fn run(arguments: args::Enqueue) -> anyhow::Result<Status> {
         file: arguments.resume,
         progress: Progress::new(),
         listed: 0,
-        emptied: 0,
         bytes: 0,
     };
     let begun = sender.point.sent;
@@ -95,10 +96,11 @@ pub async fn run(arguments: args::Enqueue) -> anyhow::Result<Status> {
             }
         });
     }
-    if result? && sender.listed + sender.emptied == 0 && begun == 0 {
+    let emptied = sender.point.emptied;
+    if result? && sender.listed + emptied == 0 && begun == 0 {
         bail!("{} holds no CloudTrail log file that is asked for", arguments.path);
     }
-    Ok(if is_done && sender.emptied == 0 { Status::NothingFound } else { Status::Incomplete })
+    Ok(if is_done && emptied == 0 { Status::NothingFound } else { Status::Incomplete })
 }
 
 struct Sender {
@@ -108,7 +110,6 @@ struct Sender {
     file: Option<std::path::PathBuf>,
     progress: Progress,
     listed: u64,
-    emptied: u64,
     bytes: u64,
 }
 
@@ -156,8 +157,9 @@ impl Sender {
         if stop.is_asked() {
             return Ok(false);
         }
+        let mut emptied = 0;
         for log_file in log_files.iter().filter(|log_file| bucket.is_emptied(log_file)) {
-            self.emptied += 1;
+            emptied += 1;
             say(&format!("{log_file} is empty: not handed over."));
         }
         log_files.retain(|log_file| bucket.wants(log_file));
@@ -182,6 +184,7 @@ impl Sender {
             sent.context("a batch stopped, which is a bug of this program")??;
         }
         self.point.sent += log_files.len() as u64;
+        self.point.emptied += emptied;
         self.point.after = Some(last);
         self.store()?;
         let (done, listed, bytes) = (self.point.sent, self.listed, self.bytes);

@@ -101,11 +101,8 @@ impl Findings {
 
     /// A record that holds a needle.
     fn candidate(&mut self, scan: usize, log_file: Arc<LogFile>, record: Record, rules: &Rules, filter: &Filter) {
-        if record.event_source.is_none() && record.event_name.is_none() {
-            // Such as what `aws cloudtrail lookup-events` prints, or a list of whole log files.
-            let reason =
-                "holds what the rules look for in a document that is no CloudTrail record; give its records themselves";
-            return self.unread(scan, format!("{log_file} {reason}"));
+        if let Some(reason) = unjudged(&record) {
+            return self.unread(scan, format!("{log_file} {reason}; give the records as CloudTrail writes them"));
         }
         if let Some(matched) = rules.judge(record).filter(|matched| filter.wants(matched)) {
             let is_timeless = matched.record.event_time.is_none();
@@ -157,6 +154,18 @@ impl Findings {
             note: plural(self.turns.len(), "match"),
         }
     }
+}
+
+/// Why the rules can say nothing of what holds a needle.
+fn unjudged(record: &Record) -> Option<&'static str> {
+    let (Some(source), Some(name)) = (&record.event_source, &record.event_name) else {
+        // Such as what `aws cloudtrail lookup-events` prints, or a list of whole log files.
+        return Some("holds what the rules look for in a document that is no CloudTrail record");
+    };
+    let is_policy_call = source.test(|text| text == "iam.amazonaws.com") && name.test(|text| text.ends_with("Policy"));
+    // CloudTrail leaves them out only where a call failed; an export may have made text or columns of them.
+    (is_policy_call && record.request_parameters.is_none() && record.error_code.is_none())
+        .then_some("holds a policy call without its parameters (requestParameters)")
 }
 
 /// Why a file is not read. On a disk, the trail's own validation has nothing to say.
