@@ -82,6 +82,10 @@ fn the_function_may_do_exactly_this() {
     assert!(role.get("ManagedPolicyArns").is_none() && role.get("PermissionsBoundary").is_none());
     assert_eq!(template.of_type("AWS::IAM::Role").count(), 1);
 
+    let topic = Template::with(&TOPIC);
+    let statements = &topic.properties("FunctionRole")["Policies"][0]["PolicyDocument"]["Statement"];
+    assert_eq!(statements[1]["Resource"], "arn:aws:s3:::example-trail-logs/*");
+
     let everything = Template::with(&EVERYTHING);
     let role = everything.properties("FunctionRole");
     assert_eq!(role["PermissionsBoundary"], "arn:aws:iam::123456789012:policy/boundary");
@@ -196,7 +200,9 @@ fn every_source_ends_in_the_one_delivery_queue() {
     assert_eq!(pattern["object"]["key"], json!([{ "wildcard": "*/CloudTrail/*" }]));
     let topic = Template::with(&TOPIC);
     let subscription = topic.properties("LogTopicSubscription");
-    assert_eq!((&subscription["Region"], &subscription["RawMessageDelivery"]), (&json!("eu-west-1"), &json!(true)));
+    assert_eq!(subscription["RawMessageDelivery"], true);
+    // Subscription and dead-letter queue must be in one region.
+    assert!(subscription.get("Region").is_none(), "{subscription}");
     assert_eq!(subscription["RedrivePolicy"]["deadLetterTargetArn"], failure_queue);
 }
 
