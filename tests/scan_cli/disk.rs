@@ -164,6 +164,32 @@ fn what_holds_a_needle_and_cannot_be_read_as_records_is_no_clean_bill() {
 }
 
 #[test]
+fn text_of_any_form_is_searched_to_its_end() {
+    let folder = folder("other-text");
+    let lines =
+        |user: &str| format!("{}{}\n", "2026-11-24 {\"eventName\":\"x\"}\n".repeat(40_000), quarantine(user, DAY));
+    fs::write(folder.join("x.log"), lines("alice")).unwrap();
+    fs::write(folder.join("x.log.gz"), gzip(lines("alice").as_bytes())).unwrap();
+    fs::write(folder.join("harmless.log"), "2026-11-24 x\n".repeat(40_000)).unwrap();
+    // What the spoiled bytes hide, nobody knows; and programs, films and archives are no text.
+    let mut spoiled = gzip(b"2026-11-24 x");
+    *spoiled.last_mut().unwrap() ^= 1;
+    fs::write(folder.join("spoiled.gz"), spoiled).unwrap();
+    fs::write(folder.join("program"), format!("\u{7f}ELF\0{}", lines("alice"))).unwrap();
+    fs::copy("events/log-files/clean.json", folder.join("clean.json")).unwrap();
+    let found = ndjson(&folder);
+    let unread = |name: &str| {
+        let start = format!("not read: {} is ", folder.join(name).display());
+        found.stderr.lines().find_map(|line| line.strip_prefix(&start)).unwrap_or("not named")
+    };
+    assert_eq!(unread("x.log"), "no log file: it is neither gzip nor JSON (its first byte is 0x32).");
+    assert_eq!(unread("x.log.gz"), "no log file: it is gzip, but not of JSON (the first byte inside is 0x32).");
+    assert!(unread("spoiled.gz").starts_with("broken: its gzip stream is corrupt"), "{}", found.stderr);
+    assert!(found.stderr.contains("\n2 other files passed over"), "{}", found.stderr);
+    assert_eq!(found.status, Some(2));
+}
+
+#[test]
 fn a_log_file_that_is_cut_short_before_its_needle_is_no_clean_bill() {
     let folder = folder("cut-short");
     let text = json!({ "Records": [{ "a": "x".repeat(9000) }, quarantine("alice", DAY)] }).to_string();
