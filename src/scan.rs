@@ -112,7 +112,8 @@ impl<'n> FirstRead<'n> {
     /// up. One block at a time, since a small chunk can inflate to much.
     ///
     /// # Errors
-    /// The file is broken, or is no log file: the read is at its end.
+    /// The file is broken: the read is at its end. Or it begins like no JSON, which is told once: the read may go on,
+    /// for the needles in the midst of it.
     pub fn next(&mut self, chunk: &mut &[u8]) -> Result<bool, ScanError> {
         let documents = self.documents;
         let is_text = |byte: &&u8| !documents.is_blank(**byte);
@@ -121,13 +122,18 @@ impl<'n> FirstRead<'n> {
         self.last_byte = block.iter().rfind(is_text).copied().unwrap_or(self.last_byte);
         if self.first_byte.is_none() {
             self.first_byte = block.iter().find(is_text).copied();
-            match self.first_byte {
-                None | Some(b'{' | b'[') => {}
-                Some(byte) if self.inflate.is_gzip() => return Err(ScanError::GzipOfNoJson(byte)),
-                Some(byte) => return Err(ScanError::NeitherGzipNorJson(byte)),
-            }
+            self.begins()?;
         }
         Ok(true)
+    }
+
+    /// Whether what was read so far begins like JSON.
+    fn begins(&self) -> Result<(), ScanError> {
+        match self.first_byte {
+            None | Some(b'{' | b'[') => Ok(()),
+            Some(byte) if self.inflate.is_gzip() => Err(ScanError::GzipOfNoJson(byte)),
+            Some(byte) => Err(ScanError::NeitherGzipNorJson(byte)),
+        }
     }
 
     /// Closes the read, after the last chunk or after the error that ended it.
@@ -138,7 +144,7 @@ impl<'n> FirstRead<'n> {
             (Some(_), b'}' | b']') if self.documents == Documents::Many => Ok(()),
             (Some(_), _) => Err(ScanError::TruncatedJson),
         };
-        let checked = read.and_then(|()| self.inflate.finish()).and_then(|()| ends());
+        let checked = read.and_then(|()| self.inflate.finish()).and_then(|()| self.begins()).and_then(|()| ends());
         FirstReadDone { inflated_bytes: self.inflate.inflated_bytes(), last_needle: self.search.last(), checked }
     }
 }

@@ -146,6 +146,19 @@ async fn what_lies_beside_the_dates_of_a_region_is_read_with_any_period() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn other_text_in_a_bucket_is_searched_no_further_than_its_first_block() {
+    let account = Account::new().await;
+    let (record, others) = (quarantine("alice", "2026-11-24T03:02:11Z"), "2026-11-24 x\n".repeat(100_000));
+    account.put("early.log.gz", gzip(format!("2026-11-24 {record}\n{others}").as_bytes())).await;
+    account.put("late.log.gz", gzip(format!("{others}{record}\n").as_bytes())).await;
+    account.put("clean.json.gz", stored(&[json!({})])).await;
+    let found = scan_in(&account, &[&format!("s3://{}", account.bucket)]);
+    assert!(found.stderr.contains("1 other file passed over"), "{}", found.stderr);
+    assert!(found.stderr.contains("/early.log.gz is no log file: it is gzip, but not of JSON"), "{}", found.stderr);
+    assert_eq!((found.status, found.stderr.matches("not read:").count()), (Some(2), 1), "{}", found.stderr);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn each_folder_that_cannot_be_listed_is_named() {
     let account = Account::new().await;
     put_archive(&account).await;

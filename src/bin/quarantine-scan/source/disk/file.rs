@@ -41,7 +41,7 @@ pub struct Reading<'a> {
 /// Why a file is not read to its end.
 pub enum Problem {
     Io(io::Error),
-    /// It is something else, and holds nothing that the rules look for.
+    /// It is something else, in which nothing was found that the rules look for.
     NoLogFile(ScanError),
     Scan(ScanError),
     Record(RecordError),
@@ -53,19 +53,16 @@ impl Reading<'_> {
     pub fn twice(&self, file: &mut File) -> Result<Scanned, Problem> {
         let started = Instant::now();
         let mut first = FirstRead::new(self.needles, Documents::Many, NO_LIMIT);
-        let (mut bytes, mut other, mut broken) = (0, None, None);
+        let (mut bytes, mut broken) = (0, None);
         let read = self.chunks(file, |stored| {
             bytes += stored.len() as u64;
             let mut chunk = stored;
-            loop {
-                match first.next(&mut chunk) {
-                    Ok(true) => {}
-                    Ok(false) => return Ok(true),
-                    // What is no JSON may hold in the midst of it what nobody would be told of.
-                    Err(problem) if other.is_none() && is_text(&problem, stored) => other = Some(problem),
-                    Err(problem) => return Err(Problem::Scan(problem)),
-                }
-            }
+            // What is no JSON may hold in the midst of it what nobody would be told of.
+            while match first.next(&mut chunk) {
+                Err(problem) if is_text(&problem, stored) => true,
+                result => result.map_err(Problem::Scan)?,
+            } {}
+            Ok(true)
         });
         let read = match read {
             Err(Problem::Scan(problem)) => Err(problem),
@@ -76,11 +73,7 @@ impl Reading<'_> {
             Ok(()) => Ok(()),
         };
         let FirstReadDone { inflated_bytes, last_needle, checked } = first.finish(read);
-        let problem = match (checked.err(), other) {
-            (None | Some(ScanError::TruncatedJson), Some(other)) => Some(other),
-            (problem, _) => problem,
-        };
-        broken = broken.or(problem.map(|problem| match problem {
+        broken = broken.or(checked.err().map(|problem| match problem {
             problem if problem.is_no_log_file(Documents::Many, last_needle) => Problem::NoLogFile(problem),
             problem => Problem::Scan(problem),
         }));
