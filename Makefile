@@ -1,24 +1,24 @@
-# What a person or CI runs; each target installs what it needs into .tools/.
+# The commands of people and CI. Each target installs what it needs into .tools/.
 #
-#   make scan LOGS=…    has it already happened? in old log files: a folder, or s3://bucket
-#   make demo     the main job on a local AWS: a log file goes in, the alert comes out
-#   make test     all tests
-#   make invoke   one invocation under cargo-lambda (EVENT=events/….json)
-#   make bench    what the scan and the function cost, beside the limit and a bare function
-#   make bench-peers    the scan beside what people use today
-#   make bench-archive    quarantine-scan on an archive of a million records, beside zgrep and Python
-#   make deployed    the stack by `sam deploy` on the local AWS, in each source mode, and all that an operator does
-#   make docs     writes the generated part of docs/rules.md anew
-#   make check    all that CI does: formatting, lints, tests, template gates, the deployed stack
+#   make scan LOGS=…    search old log files for quarantines: a folder, or s3://bucket
+#   make demo           run the function on a local AWS: a log file goes in, the alert comes out
+#   make test           run all tests
+#   make check          run everything that CI runs: formatting, lints, tests, template gates, the deployed stack
+#   make deployed       deploy the stack with `sam deploy` on the local AWS, from each source, and operate it
+#   make invoke         run one invocation under cargo-lambda (EVENT=events/….json)
+#   make docs           update the generated part of docs/rules.md
+#   make bench          measure the scan and the function against their limits
+#   make bench-peers    measure the scan against other tools
+#   make bench-archive  measure quarantine-scan on a million records against other tools
 #
-# And for a stack of yours, with your AWS credentials (STACK=quarantine-alert):
+# With your AWS credentials, for a stack of yours (STACK=quarantine-alert):
 #
-#   make enable-eventbridge BUCKET=…    once, for a bucket that exists: S3 tells EventBridge of its objects
-#   make deploy    builds the function, and creates or updates the stack
-#   make prove     sends a test record the real way, and waits for its alert
-#   make logs      follows the function's log
-#   make redrive   hands what waits in the failure queue to the function again
-#   make delete    deletes the stack
+#   make enable-eventbridge BUCKET=…    once, for an existing bucket: send its S3 events to EventBridge
+#   make deploy         build the function, and create or update the stack
+#   make prove          send a test record through the whole pipeline, and wait for its alert
+#   make logs           follow the function's log
+#   make redrive        move messages from the dead-letter queue back to the delivery queue
+#   make delete         delete the stack
 
 STACK ?= quarantine-alert
 ARCHITECTURE ?= x86_64
@@ -26,6 +26,7 @@ REAL ?= tests/data/invictus/CloudTrail
 EVENT ?= events/s3-object-created.json
 BOOTSTRAP = target/debug/quarantine-alert
 PYTHON = .tools/local/bin/python
+BENCHES = target/benches/release
 
 # Where it is set, every Python tool starts two to four times slower.
 unexport PYTHONDONTWRITEBYTECODE
@@ -34,39 +35,40 @@ export SAM_CLI_TELEMETRY = 0
 .PHONY: scan demo test invoke bench bench-peers bench-archive benches docs deployed check fmt clippy gates local sam checkov \
 	enable-eventbridge build deploy prove redrive logs delete clean
 
-# That something was found is no failure.
+# Exit status 1 means that incidents were found.
 scan:
-	@cargo build --locked --features cli --bin quarantine-scan
+	@cargo build --locked
 	@target/debug/quarantine-scan $(LOGS) || test $$? -eq 1
 
 demo: local
 	cargo build --locked
 	@$(PYTHON) tools/demo.py $(BOOTSTRAP)
 
-# Many tests wait for a time-out of the function: four threads for two cores.
+# Many tests wait for a timeout of the function, so more threads than cores save time.
 test: local
 	cargo test --locked -- --show-output --test-threads=4
-	cargo test --locked --features cli --lib --bin quarantine-scan --test scan_cli -- --test-threads=4
 
 invoke: local
 	cargo build --locked
 	@$(PYTHON) tools/invoke.py $(BOOTSTRAP) $(EVENT)
 
 bench: benches
-	benches/target/release/quarantine-alert-benches $(REAL)
-	python3 benches/function.py benches/target/release/quarantine-alert benches/target/release/bare
+	$(BENCHES)/quarantine-alert-benches $(REAL)
+	python3 benches/function.py $(BENCHES)/quarantine-alert $(BENCHES)/bare
 
 bench-peers: benches
-	python3 benches/peers.py benches/target/release/quarantine-alert-benches
+	python3 benches/peers.py $(BENCHES)/quarantine-alert-benches
 
 bench-archive: benches
-	cargo build --locked --release --features cli --bin quarantine-scan
-	python3 benches/archive.py benches/target/release/quarantine-alert-benches target/release/quarantine-scan
+	cargo build --locked --release -p quarantine-scan
+	python3 benches/archive.py $(BENCHES)/quarantine-alert-benches target/release/quarantine-scan
 
-# For the processors that cargo-lambda builds for.
+# For the processors that cargo-lambda builds for. Their flags would rebuild everything in the common target folder.
 benches: export RUSTFLAGS = $(if $(filter x86_64,$(shell uname -m)),-C target-cpu=haswell)
+benches: export CARGO_TARGET_DIR = target/benches
 benches:
-	cargo build --locked --release --manifest-path benches/Cargo.toml
+	cargo build --locked --release -p quarantine-alert
+	cargo build --locked --release -p quarantine-alert-benches
 
 docs: local
 	UPDATE_DOCS=1 cargo test --locked --test function -- docs::rules
@@ -78,11 +80,10 @@ deployed: local sam
 	$(PYTHON) tests/deployed.py $(BOOTSTRAP)
 
 fmt:
-	cargo fmt --check
+	cargo fmt --all --check
 
 clippy:
 	cargo clippy --locked --all-targets -- --deny warnings
-	cargo clippy --locked --all-targets --features cli -- --deny warnings
 
 gates: local sam checkov
 	.tools/local/bin/cfn-lint -a cfn_lint_serverless.rules -t template.yaml
@@ -94,7 +95,7 @@ gates: local sam checkov
 enable-eventbridge: local
 	@$(PYTHON) tools/operate.py enable-eventbridge $(BUCKET)
 
-# The machine's own kind is built with its own compiler; for another, cargo-lambda needs zig.
+# cargo builds for the machine's own architecture. For another, cargo-lambda needs zig.
 build: local sam
 	PATH="$(CURDIR)/.tools/local/bin:$$PATH" $(if $(filter $(ARCHITECTURE),$(subst aarch64,arm64,$(shell uname -m))),CARGO_LAMBDA_COMPILER=cargo) \
 		.tools/sam/bin/sam build --parameter-overrides Architecture=$(ARCHITECTURE)
@@ -114,8 +115,8 @@ logs: local sam
 delete: sam
 	.tools/sam/bin/sam delete --stack-name $(STACK)
 
-# One environment for each purpose, since their pins exclude each other. The stamp carries the list's hash, so a
-# changed list is installed anew and a second `make` does nothing.
+# One environment per purpose, since their pins exclude each other. The stamp contains the list's hash, so that a changed
+# list is installed again, and a second `make` does nothing.
 env = .tools/$(1)-$(firstword $(shell sha256sum tools/$(1).txt | cut -c1-12)).stamp
 local: $(call env,local)
 sam: $(call env,sam)
@@ -141,4 +142,4 @@ checkov: $(call env,checkov)
 	touch $@
 
 clean:
-	rm -rf target benches/target .tools .aws-sam
+	rm -rf target .tools .aws-sam

@@ -1,9 +1,9 @@
-"""What the built function costs as a process: start, memory, growth, a batch. Everything is measured in one run.
+"""Measures the built function as a process, in one run: its start, its memory, large log files and a batch.
 
     python3 benches/function.py FUNCTION BARE
 
-FUNCTION and BARE are built binaries; the second does nothing but poll. A Runtime API and an S3 whose every answer
-takes 30 ms stand beside them, on loopback. CPU time is the scheduler's own count (/proc, so Linux only).
+FUNCTION and BARE are built binaries; BARE only polls. This script serves them a Runtime API and an S3 with a latency of
+30 ms on loopback. CPU time is what the scheduler counts (from /proc, so Linux only).
 """
 
 import asyncio
@@ -36,7 +36,7 @@ CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt"
 
 
 class Local:
-    """A Runtime API and an S3 in one server."""
+    """Serves a Runtime API and an S3."""
 
     def __init__(self):
         self.objects, self.payloads, self.answers = {}, asyncio.Queue(), asyncio.Queue()
@@ -58,7 +58,7 @@ class Local:
             self.polled.set()
             payload = await self.payloads.get()
             if payload is None:
-                raise ConnectionError("the function has ended")
+                raise ConnectionError("the function was stopped")
             deadline = int((time.time() + 900) * 1000)
             write(writer, [payload], f"lambda-runtime-aws-request-id: 1\r\nlambda-runtime-deadline-ms: {deadline}\r\n")
         elif method == "POST":
@@ -70,7 +70,7 @@ class Local:
             write(writer, self.objects[path])
 
     async def invoke(self, keys):
-        """Hands a batch over; gives how long it took, in seconds."""
+        """Invokes the function with a batch. Returns the wall time in seconds."""
         messages = []
         for key in keys:
             message = json.loads(DELIVERY)["Records"][0]
@@ -82,7 +82,7 @@ class Local:
         path, answer = await self.answers.get()
         took = time.perf_counter() - start
         if not path.endswith("/response") or json.loads(answer)["batchItemFailures"]:
-            sys.exit(f"the function failed: {answer.decode()[:500]}")
+            sys.exit(f"the function failed on a batch of {len(keys)}: {answer.decode()[:500]}")
         return took
 
     def put(self, name, parts):
@@ -100,7 +100,7 @@ def write(writer, parts, headers=""):
 
 @contextlib.asynccontextmanager
 async def running(local, port, program):
-    """A function, from its start to its first poll; gives it with the time that took."""
+    """Starts a function. Yields its process ID and the time from its start to its first poll."""
     local.polled.clear()
     local.payloads = asyncio.Queue()
     variables = {
@@ -109,7 +109,7 @@ async def running(local, port, program):
         "AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local", "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
         "ALERT_TOPIC_ARN": "arn:aws:sns:us-east-1:123456789012:alerts", "DEDUP_TABLE": "dedup",
     }
-    # On Debian the folder of certificates would be read, too, which takes twice the time; Amazon Linux has none.
+    # Debian also has a folder of certificates, which doubles the loading time. Amazon Linux has none.
     if os.path.exists(CERTIFICATES):
         variables["SSL_CERT_FILE"] = CERTIFICATES
     start = time.perf_counter()
@@ -124,13 +124,13 @@ async def running(local, port, program):
 
 
 def cpu(pid):
-    """The CPU time of all threads so far, in seconds."""
+    """Returns the CPU time of all threads so far, in seconds."""
     tasks = pathlib.Path(f"/proc/{pid}/task").iterdir()
     return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks) / 1e9
 
 
 def memory(pid, field="VmHWM"):
-    """The peak of the resident memory, in MiB."""
+    """Returns the peak resident memory, in MiB."""
     lines = pathlib.Path(f"/proc/{pid}/status").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith(field)) / 1024
 
@@ -142,7 +142,7 @@ def log_file(records, seed):
 
 
 def large(mib):
-    """A log file of so many inflated MiB, made of gzip members so that it need not be held."""
+    """Returns a log file that inflates to `mib` MiB. It repeats one gzip member, so it is never whole in memory."""
     record = ("," + json.dumps(RECORD)).encode()
     member = gzip.compress(record * (MIB // len(record) + 1), 6)
     first = gzip.compress(b'{"Records":[' + record[1:])
@@ -184,9 +184,9 @@ async def main(function, bare):
             wall = await local.invoke(small[start : start + 100])
             batches.append((wall * 1e3, (cpu(pid) - before) * 10, memory(pid)))
         walls, cpus, peaks = zip(*batches)
-        print(f"one small log file, 30 ms away: wall {spread([wall for wall, _ in singles])} ms, "
+        print(f"one small log file, 30 ms latency: wall {spread([wall for wall, _ in singles])} ms, "
               f"CPU {spread([cpu for _, cpu in singles], 2)} ms")
-        print(f"a batch of 100, 30 ms away: wall {spread(walls)} ms, CPU a log file {spread(cpus, 3)} ms")
+        print(f"a batch of 100, 30 ms latency: wall {spread(walls)} ms, CPU per log file {spread(cpus, 3)} ms")
         print(f"memory, peak: after 100 log files {peaks[0]:.1f} MiB, after 1000 {peaks[-1]:.1f} MiB")
 
     async with running(local, port, function) as (pid, _):
@@ -196,13 +196,13 @@ async def main(function, bare):
         local.asked, start = {}, time.perf_counter()
         wall = await local.invoke([key, *small[:99]])
         last = max(local.asked.values()) - start
-        print(f"a batch of 99 and one of 256 MiB inflated: the last download begins after {last * 1e3:.0f} ms, "
-              f"all is done after {wall * 1e3:.0f} ms")
+        print(f"a batch of 99 and one of 256 MiB inflated: the last download starts after {last * 1e3:.0f} ms, "
+              f"the batch ends after {wall * 1e3:.0f} ms")
         for mib in (1, 16, 256, 2048):
             key = local.put("large", large(mib))
             before = cpu(pid)
             await local.invoke([key])
-            print(f"a log file of {mib} MiB inflated: CPU {(cpu(pid) - before) * 1e3 / mib:.2f} ms a MiB, "
+            print(f"a log file of {mib} MiB inflated: CPU {(cpu(pid) - before) * 1e3 / mib:.2f} ms per MiB, "
                   f"memory {memory(pid) - idle:.1f} MiB above idle")
     server.close()
 

@@ -1,8 +1,8 @@
-"""What people use today, beside the function's scan: CPU time over the same files in the same run, as a ratio.
+"""Compares the CPU time of the function's scan with that of common tools, over the same files in the same run.
 
     python3 benches/peers.py BENCHES
 
-BENCHES is the built benchmark. A tool that is not installed is left out, with a line that says so.
+BENCHES is the built benchmark. A tool that is not installed is skipped with a message.
 """
 
 import os
@@ -28,12 +28,12 @@ JQ = """.Records[] | select(.eventSource == "iam.amazonaws.com" and (.eventName 
 
 
 def cpu(*command):
-    """The CPU time of a program and all that it started, in seconds."""
+    """Runs a program. Returns its CPU time in seconds, including its children."""
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode not in (0, 1):  # grep's 1: nothing found
-        sys.exit(f"{command[0]} ended with {process.returncode}")
+    if process.returncode not in (0, 1):  # grep exits with 1 if it finds nothing
+        sys.exit(f"{command[0]} exited with status {process.returncode}")
     return usage.ru_utime + usage.ru_stime
 
 
@@ -51,19 +51,19 @@ def main(benches):
         }
         for name in [name for name, command in tools.items() if name == "rg -z" or "jq" in name]:
             if not shutil.which(name.split()[-1] if "jq" in name else "rg"):
-                print(f"{name} is left out: it is not installed")
+                print(f"{name} is skipped: not installed")
                 del tools[name]
         times = {name: [] for name in tools}
         for _ in range(ROUNDS):
             for name, command in tools.items():
                 times[name].append(cpu(*command))
     limit = times["libdeflate alone (the limit)"]
-    print(f"CPU time over {len(files)} log files, as a ratio to the limit: median (least to most) of {ROUNDS} rounds")
+    print(f"CPU time over {len(files)} log files, ratio to the limit: median (minimum to maximum) of {ROUNDS} rounds")
     for name, seconds in times.items():
         ratios = sorted(ours / theirs for ours, theirs in zip(seconds, limit))
         print(f"  {name:<30}{statistics.median(ratios):>7.1f}  ({ratios[0]:.1f} to {ratios[-1]:.1f})")
     ratios = sorted(python / ours for python, ours in zip(times["Python, gzip and json"], times["quarantine-alert"]))
-    print(f"Python with gzip and json takes {statistics.median(ratios):.1f} times as long as quarantine-alert")
+    print(f"Python with gzip and json takes {statistics.median(ratios):.1f} times the CPU time of quarantine-alert")
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
-//! Match + claim → alert: all that a person or a program is told about an incident.
+//! Match + claim → alert: everything that people and programs learn about an incident.
 //!
 //! The JSON form keeps the keys of Panther's SNS destination with their meanings
-//! (<https://docs.panther.com/alerts/destinations/sns>), so that what reads those alerts reads these.
+//! (<https://docs.panther.com/alerts/destinations/sns>), so that readers of those alerts can read these.
 
-mod place;
+mod console;
 mod runbook;
 
 use std::collections::BTreeMap;
@@ -14,15 +14,15 @@ use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use crate::{
     dedup::Claim,
-    log_file::LogFile,
     related::Related,
-    rule::{EntityType, Match, Outcome, Policy, Severity},
+    rule::{Actor, Entity, Evidence, Match, Outcome, Policy, Severity},
+    trail::log_file::LogFile,
     untrusted::{Untrusted, fingerprint},
 };
 
 pub use runbook::Step;
 
-/// What a person gets. Can only be made of a claim, so nothing is published that was not claimed.
+/// What subscribers get. It can only be made from a claim, so only claimed matches are published.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Alert {
@@ -36,7 +36,7 @@ pub struct Alert {
     pub link: String,
     pub title: String,
     pub name: &'static str,
-    /// The same for all copies of the alert.
+    /// The same for all duplicates of the alert.
     pub alert_id: String,
     pub alert_context: AlertContext,
     pub description: &'static str,
@@ -44,7 +44,7 @@ pub struct Alert {
     pub tags: &'static [&'static str],
     /// Of this program.
     pub version: &'static str,
-    /// Of this form: rises when a key is added, its first number when one changes its meaning.
+    /// Of this form. It rises when a key is added; the first number rises when a key changes its meaning.
     pub schema_version: &'static str,
     pub dedup_key: String,
     pub outcome: Outcome,
@@ -60,13 +60,13 @@ pub struct Alert {
     pub detection_latency_seconds: i64,
     pub reports: &'static [&'static str],
     pub reference: &'static str,
-    /// What else the identity did in the same log file; `None` where that is not known.
+    /// What else the identity did in the same log file. `None` if that is not known.
     pub related: Option<Related>,
-    /// Whether the dedup table was away, so that the alert may be a copy.
+    /// Whether the dedup table was unavailable, so that the alert may be a duplicate.
     pub dedup_degraded: bool,
-    /// Whether something was cut or left out for its size.
+    /// Whether something was cut or omitted for its size.
     pub truncated: bool,
-    /// Whether it is the proof of life: a record of the account 000000000000.
+    /// Whether this is the proof of life, a record of the account 000000000000.
     pub test: bool,
 
     #[serde(skip)]
@@ -84,37 +84,12 @@ pub struct AlertContext {
     pub record: Box<RawValue>,
 }
 
-#[derive(Serialize)]
-pub struct Entity {
-    #[serde(rename = "type")]
-    pub kind: EntityType,
-    pub name: Untrusted,
-    /// The actor's own where the actor is the entity; else made of account and name, without a path, which no
-    /// record tells.
-    pub arn: Untrusted,
-}
-
-/// Who made the call.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Actor {
-    #[serde(rename = "type")]
-    pub kind: Option<Untrusted>,
-    pub arn: Option<Untrusted>,
-    pub principal_id: Option<Untrusted>,
-    pub access_key_id: Option<Untrusted>,
-    #[serde(rename = "sourceIPAddress")]
-    pub source_ip_address: Option<Untrusted>,
-    pub user_agent: Option<Untrusted>,
-    /// Whether AWS made the call.
-    pub aws_internal: bool,
-}
-
-/// Where the evidence lies.
+/// Where the evidence is.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Source {
     pub bucket: Option<Untrusted>,
+    /// On a disk, the path.
     pub key: Option<Untrusted>,
     pub version_id: Option<Untrusted>,
     #[serde(rename = "eventID")]
@@ -123,14 +98,14 @@ pub struct Source {
     pub request_id: Option<Untrusted>,
 }
 
-/// An account that AWS gives nobody.
+/// AWS assigns this account id to nobody.
 const PROOF_OF_LIFE_ACCOUNT: &str = "000000000000";
 
-/// The last resort against a message that is too large.
+/// Strings are cut to this length as the last resort against a message that is too large.
 const SHORT_BYTES: usize = 256;
 
 impl Alert {
-    /// `log_file` is where the record stood; `None` where EventBridge delivered the record by itself.
+    /// `log_file` contains the record. `None` means that EventBridge delivered the record alone.
     pub fn new(
         matched: &Match,
         claim: &Claim,
@@ -139,26 +114,23 @@ impl Alert {
         dedup_degraded: bool,
         now: OffsetDateTime,
     ) -> Alert {
-        let Match { rule, outcome, severity, entity, policy, record } = matched;
-        let event_time = record.event_time.unwrap_or(now);
-        let partition = place::partition(matched);
-        let steps = runbook::steps(matched, &partition, event_time, now);
-        let account_id = record.account_id().to_owned();
-        let test = account_id == PROOF_OF_LIFE_ACCOUNT;
-        let user = &record.user_identity;
+        let Match { rule, outcome, severity, policy, facts } = matched;
+        let event_time = facts.event_time.unwrap_or(now);
+        let steps = runbook::steps(matched, event_time, now);
+        let test = facts.account_id == PROOF_OF_LIFE_ACCOUNT;
         let mut alert = Alert {
             id: rule.id,
             created_at: rfc3339(now),
             severity: *severity,
             kind: "RULE",
-            link: place::link(entity.kind, &entity.name, &partition),
-            title: title(test, *outcome, entity.kind, &entity.name.visible(128), &account_id),
+            link: console::link(facts.entity.kind, &facts.entity.name, &facts.partition),
+            title: marked(test, matched.title(&facts.entity.name.visible(128))),
             name: rule.name,
             alert_id: fingerprint(&format!("{} {}", claim.dedup_key(), claim.start())),
             alert_context: AlertContext {
-                user_name: entity.name.clone(),
-                recipient_account_id: account_id.clone(),
-                record: record.raw.clone(),
+                user_name: facts.entity.name.clone(),
+                recipient_account_id: facts.account_id.clone(),
+                record: facts.evidence.raw.clone(),
             },
             description: rule.description,
             runbook: runbook::text(&steps),
@@ -167,31 +139,13 @@ impl Alert {
             schema_version: "1.0",
             dedup_key: claim.dedup_key().to_owned(),
             outcome: *outcome,
-            account_id,
-            region: record.aws_region.clone().unwrap_or_else(|| "unknown".into()),
-            entity: Entity {
-                kind: entity.kind,
-                name: entity.name.clone(),
-                arn: place::entity_arn(record, entity.kind, &entity.name, &partition),
-            },
-            partition,
+            account_id: facts.account_id.clone(),
+            region: facts.region.clone(),
+            partition: facts.partition.clone(),
+            entity: facts.entity.clone(),
             policy: policy.clone(),
-            actor: Actor {
-                kind: user.kind.clone(),
-                arn: user.arn.clone(),
-                principal_id: user.principal_id.clone(),
-                access_key_id: user.access_key_id.clone(),
-                source_ip_address: record.source_ip_address.clone(),
-                user_agent: record.user_agent.clone(),
-                aws_internal: record.is_aws_internal(),
-            },
-            source: Source {
-                bucket: log_file.and_then(|file| file.bucket.as_deref()).map(Untrusted::new),
-                key: log_file.map(|file| Untrusted::new(&file.key)),
-                version_id: log_file.and_then(|file| file.version.as_deref()).map(Untrusted::new),
-                event_id: record.event_id.clone(),
-                request_id: record.request_id.clone(),
-            },
+            actor: facts.actor.clone(),
+            source: Source::of(&facts.evidence, log_file),
             event_time: rfc3339(event_time),
             detected_at: rfc3339(now),
             detection_latency_seconds: (now - event_time).whole_seconds().max(0),
@@ -202,29 +156,28 @@ impl Alert {
             truncated: false,
             test,
             steps,
-            error_code: record.error_code.clone(),
+            error_code: facts.evidence.error_code.clone(),
         };
         alert.truncated = alert.strings().into_iter().any(|text| text.is_cut());
         alert
     }
 
-    /// The title with the entity's name as the format shows it.
+    /// The title, with the entity's name as the format shows it.
     pub fn title_with(&self, name: &str) -> String {
-        title(self.test, self.outcome, self.entity.kind, name, &self.account_id)
+        marked(self.test, self.outcome.title(self.entity.kind, name, &self.account_id))
     }
 
-    /// Who made the call: a label, and whether it was AWS.
-    pub fn called_by(&self) -> (&'static str, &'static str) {
-        let label = if self.outcome == Outcome::Removed { "Removed by" } else { "Attached by" };
-        (label, if self.actor.aws_internal { "AWS" } else { "not by AWS: a person or a test" })
+    /// Who made the call. It can only be known whether it was AWS.
+    pub fn caller(&self) -> &'static str {
+        if self.actor.aws_internal { "AWS" } else { "not AWS (a responder, an administrator, a test or the attacker)" }
     }
 
-    /// The title for where only so many characters of ASCII fit.
-    pub fn ascii_title(&self, most: usize) -> String {
-        self.title_with(&self.entity.name.ascii(most.saturating_sub(self.title_with("").len())))
+    /// The title in at most `max` characters of ASCII.
+    pub fn ascii_title(&self, max: usize) -> String {
+        self.title_with(&self.entity.name.ascii(max.saturating_sub(self.title_with("").len())))
     }
 
-    /// Leaves out the next part that can be done without; `false` when nothing is left to leave out.
+    /// Omits the next part that the alert can do without. `false` if there is none left.
     pub fn trim(&mut self) -> bool {
         self.truncated = true;
         if self.related.take().is_some() {
@@ -243,9 +196,10 @@ impl Alert {
         true
     }
 
-    /// All that a log had a say in, but for the record itself.
+    /// Every string that comes from a log, except the record itself.
     fn strings(&mut self) -> Vec<&mut Untrusted> {
-        let (actor, source) = (&mut self.actor, &mut self.source);
+        let actor = &mut self.actor;
+        let source = &mut self.source;
         let optional = [
             &mut actor.kind,
             &mut actor.arn,
@@ -269,12 +223,27 @@ impl Alert {
     }
 }
 
-fn title(test: bool, outcome: Outcome, kind: EntityType, name: &str, account: &str) -> String {
-    let test = if test { "TEST " } else { "" };
-    test.to_owned() + &outcome.title(kind, name, account)
+impl Source {
+    fn of(evidence: &Evidence, log_file: Option<&LogFile>) -> Source {
+        let (bucket, key, version_id) = match log_file {
+            Some(LogFile::S3(object)) => {
+                let version = object.version.as_deref().map(Untrusted::new);
+                (Some(Untrusted::new(&object.bucket)), Some(Untrusted::new(&object.key)), version)
+            }
+            Some(LogFile::Disk(path)) => (None, Some(Untrusted::new(path.to_string_lossy())), None),
+            Some(stdin @ LogFile::Stdin) => (None, Some(Untrusted::new(stdin.to_string())), None),
+            None => (None, None, None),
+        };
+        let Evidence { event_id, request_id, .. } = evidence;
+        Source { bucket, key, version_id, event_id: event_id.clone(), request_id: request_id.clone() }
+    }
 }
 
-/// The record with that field `null`; `None` if it is already, or is not there.
+fn marked(test: bool, title: String) -> String {
+    if test { format!("TEST {title}") } else { title }
+}
+
+/// The record with this field set to `null`. `None` if it has no such field, or it is `null` already.
 fn without(record: &RawValue, field: &str) -> Option<Box<RawValue>> {
     let mut fields: BTreeMap<String, &RawValue> = serde_json::from_str(record.get()).ok()?;
     let value = fields.get_mut(field).filter(|value| value.get() != "null")?;
@@ -282,8 +251,8 @@ fn without(record: &RawValue, field: &str) -> Option<Box<RawValue>> {
     serde_json::value::to_raw_value(&fields).ok()
 }
 
-/// As the alert spells times.
+/// A time as the alert spells it.
 pub fn rfc3339(time: OffsetDateTime) -> String {
-    // Fails for no time that CloudTrail can write: for years past 9999.
+    // Formatting fails only for years after 9999.
     time.replace_nanosecond(0).unwrap_or(time).format(&Rfc3339).unwrap_or_else(|_| time.unix_timestamp().to_string())
 }

@@ -1,106 +1,241 @@
-//! Environment → checked values, once, at init: a bad value stops it with one line that says what it wants.
+//! Environment → checked values, once, at init. Each value is a type that the command line parses too.
 
-use std::{ops::RangeInclusive, time::Duration};
+use std::{fmt, str::FromStr, time::Duration};
 
 /// The function's configuration.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Config {
     /// `ALERT_TOPIC_ARN`
-    pub alert_topic_arn: String,
-    /// The region in the topic's ARN.
-    pub alert_topic_region: String,
+    pub alert_topic: TopicArn,
     /// `DEDUP_TABLE`
-    pub dedup_table: String,
+    pub dedup_table: TableName,
     /// `DEDUP_PERIOD_MINUTES`
-    pub dedup_period: Duration,
+    pub dedup_period: DedupPeriod,
     /// `MAX_INFLATED_MIB`
-    pub max_inflated_mib: u64,
+    pub max_inflated: MaxInflated,
     /// `HTTPS_FORMAT`
     pub https_format: HttpsFormat,
     /// `DENIED_ATTEMPTS`
-    pub denied_attempts: bool,
+    pub denied_attempts: Switch,
     /// `AWS_LAMBDA_FUNCTION_NAME`, which Lambda sets
     pub function_name: String,
 }
 
-/// What https subscribers of the topic get.
+/// A variable that is missing or invalid. The value is shown with `{:?}`, which escapes control characters.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ConfigError {
+    #[error("{variable} is not set; {reason}")]
+    Missing { variable: &'static str, reason: Invalid },
+    #[error("{variable} is {value:?}; {reason}")]
+    Invalid { variable: &'static str, value: String, reason: Invalid },
+}
+
+/// A value that cannot be used. The text says what to use instead.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("use {0}")]
+pub struct Invalid(&'static str);
+
+impl Config {
+    /// Reads and checks all variables. `get` is the environment.
+    ///
+    /// # Errors
+    /// The first variable that is missing or invalid.
+    pub fn from_env(get: impl Fn(&str) -> Option<String>) -> Result<Config, ConfigError> {
+        let environment = Environment(get);
+        Ok(Config {
+            alert_topic: environment.required("ALERT_TOPIC_ARN")?,
+            dedup_table: environment.required("DEDUP_TABLE")?,
+            dedup_period: environment.optional("DEDUP_PERIOD_MINUTES")?.unwrap_or_default(),
+            max_inflated: environment.optional("MAX_INFLATED_MIB")?.unwrap_or_default(),
+            https_format: environment.optional("HTTPS_FORMAT")?.unwrap_or_default(),
+            denied_attempts: environment.optional("DENIED_ATTEMPTS")?.unwrap_or_default(),
+            function_name: environment.get("AWS_LAMBDA_FUNCTION_NAME").unwrap_or_else(|| "unknown".into()),
+        })
+    }
+}
+
+struct Environment<G>(G);
+
+impl<G: Fn(&str) -> Option<String>> Environment<G> {
+    /// An empty variable counts as not set: a template cannot leave one out.
+    fn get(&self, variable: &str) -> Option<String> {
+        (self.0)(variable).filter(|value| !value.is_empty())
+    }
+
+    fn optional<T: FromStr<Err = Invalid>>(&self, variable: &'static str) -> Result<Option<T>, ConfigError> {
+        let Some(value) = self.get(variable) else { return Ok(None) };
+        value.parse().map(Some).map_err(|reason| ConfigError::Invalid { variable, value, reason })
+    }
+
+    fn required<T: FromStr<Err = Invalid> + Required>(&self, variable: &'static str) -> Result<T, ConfigError> {
+        self.optional(variable)?.ok_or(ConfigError::Missing { variable, reason: Invalid(T::USE) })
+    }
+}
+
+/// A value without a default.
+trait Required {
+    /// What to use.
+    const USE: &'static str;
+}
+
+/// The ARN of a standard SNS topic, `arn:partition:sns:region:account:name`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TopicArn(String);
+
+impl TopicArn {
+    /// The topic's region, which may differ from the function's.
+    pub fn region(&self) -> &str {
+        self.0.split(':').nth(3).unwrap_or_default()
+    }
+}
+
+impl Required for TopicArn {
+    const USE: &'static str = "the ARN of a standard SNS topic, such as arn:aws:sns:us-east-1:123456789012:alerts (a FIFO \
+                               topic cannot send email)";
+}
+
+impl FromStr for TopicArn {
+    type Err = Invalid;
+
+    fn from_str(arn: &str) -> Result<TopicArn, Invalid> {
+        let parts: Vec<&str> = arn.split(':').collect();
+        let is_word =
+            |part: &&str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b));
+        match parts[..] {
+            ["arn", partition, "sns", region, account, name]
+                if [partition, region, account, name].iter().all(is_word) =>
+            {
+                Ok(TopicArn(arn.to_owned()))
+            }
+            _ => Err(Invalid(TopicArn::USE)),
+        }
+    }
+}
+
+impl fmt::Display for TopicArn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The name of the DynamoDB table for deduplication.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TableName(String);
+
+impl Required for TableName {
+    const USE: &'static str = "the name of the DynamoDB table for deduplication";
+}
+
+impl FromStr for TableName {
+    type Err = Invalid;
+
+    fn from_str(name: &str) -> Result<TableName, Invalid> {
+        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+        let is_name = (3..=255).contains(&name.len()) && name.bytes().all(allowed);
+        if is_name { Ok(TableName(name.to_owned())) } else { Err(Invalid(TableName::USE)) }
+    }
+}
+
+impl fmt::Display for TableName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// How far apart two matches of one incident may be. 60 minutes by default.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DedupPeriod(Duration);
+
+impl DedupPeriod {
+    pub fn duration(self) -> Duration {
+        self.0
+    }
+}
+
+impl Default for DedupPeriod {
+    fn default() -> Self {
+        DedupPeriod(Duration::from_secs(60 * 60))
+    }
+}
+
+impl FromStr for DedupPeriod {
+    type Err = Invalid;
+
+    fn from_str(minutes: &str) -> Result<DedupPeriod, Invalid> {
+        let minutes = minutes.parse().ok().filter(|minutes| (1..=43_200).contains(minutes));
+        minutes
+            .map(|minutes: u64| DedupPeriod(Duration::from_secs(60 * minutes)))
+            .ok_or(Invalid("minutes from 1 to 43200"))
+    }
+}
+
+/// A log file that inflates past it fails. 4096 MiB by default.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MaxInflated {
+    pub mib: u64,
+}
+
+impl Default for MaxInflated {
+    fn default() -> Self {
+        MaxInflated { mib: 4096 }
+    }
+}
+
+impl FromStr for MaxInflated {
+    type Err = Invalid;
+
+    fn from_str(mib: &str) -> Result<MaxInflated, Invalid> {
+        let mib = mib.parse().ok().filter(|mib| (1..=1024 * 1024).contains(mib));
+        mib.map(|mib| MaxInflated { mib }).ok_or(Invalid("MiB from 1 to 1048576"))
+    }
+}
+
+/// What https subscribers of the alert topic get.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum HttpsFormat {
-    /// The JSON alert, as everybody.
+    /// The JSON alert, like all others.
+    #[default]
     Default,
     /// A custom notification of Amazon Q Developer in chat applications.
     Chat,
 }
 
-/// A variable that is missing or bad. A value is shown with `{:?}`, which escapes what could act on a terminal.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ConfigError {
-    #[error("{variable} is not set; set it to {wants}")]
-    Missing { variable: &'static str, wants: &'static str },
-    #[error("{variable} is {value:?}; set it to {wants}")]
-    Bad { variable: &'static str, value: String, wants: String },
-}
+impl FromStr for HttpsFormat {
+    type Err = Invalid;
 
-impl Config {
-    /// Reads and checks all variables; `get` is the environment.
-    ///
-    /// # Errors
-    /// The first variable that is missing or bad.
-    pub fn from_env(get: impl Fn(&str) -> Option<String>) -> Result<Config, ConfigError> {
-        // An empty variable is one that a template left out.
-        let get = |variable: &str| get(variable).filter(|value| !value.is_empty());
-        let required = |variable, wants: &'static str, is_good: fn(&str) -> bool| match get(variable) {
-            None => Err(ConfigError::Missing { variable, wants }),
-            Some(value) if is_good(&value) => Ok(value),
-            Some(value) => Err(ConfigError::Bad { variable, value, wants: wants.into() }),
-        };
-        let number = |variable, default: u64, unit: &str, range: RangeInclusive<u64>| {
-            let Some(value) = get(variable) else { return Ok(default) };
-            let wants = || format!("{unit} from {} to {}", range.start(), range.end());
-            let number = value.parse().ok().filter(|number| range.contains(number));
-            number.ok_or_else(|| ConfigError::Bad { variable, value, wants: wants() })
-        };
-        let choice = |variable, default, other: &'static str| match get(variable) {
-            None => Ok(false),
-            Some(value) if value == default => Ok(false),
-            Some(value) if value == other => Ok(true),
-            Some(value) => Err(ConfigError::Bad { variable, value, wants: format!("{default:?} or {other:?}") }),
-        };
-
-        let alert_topic_arn = required(
-            "ALERT_TOPIC_ARN",
-            "the ARN of the SNS topic for alerts, such as arn:aws:sns:us-east-1:123456789012:alerts (a FIFO topic cannot mail)",
-            is_topic_arn,
-        )?;
-        let region = alert_topic_arn.split(':').nth(3).unwrap_or_default().to_owned();
-        Ok(Config {
-            alert_topic_region: region,
-            alert_topic_arn,
-            dedup_table: required("DEDUP_TABLE", "the name of the DynamoDB table for deduplication", is_table_name)?,
-            dedup_period: Duration::from_secs(60 * number("DEDUP_PERIOD_MINUTES", 60, "minutes", 1..=43_200)?),
-            max_inflated_mib: number("MAX_INFLATED_MIB", 4096, "MiB", 1..=1024 * 1024)?,
-            https_format: if choice("HTTPS_FORMAT", "default", "chat")? {
-                HttpsFormat::Chat
-            } else {
-                HttpsFormat::Default
-            },
-            denied_attempts: !choice("DENIED_ATTEMPTS", "on", "off")?,
-            function_name: get("AWS_LAMBDA_FUNCTION_NAME").unwrap_or_else(|| "unknown".into()),
-        })
+    fn from_str(text: &str) -> Result<HttpsFormat, Invalid> {
+        match text {
+            "default" => Ok(HttpsFormat::Default),
+            "chat" => Ok(HttpsFormat::Chat),
+            _ => Err(Invalid("\"default\" or \"chat\"")),
+        }
     }
 }
 
-/// `arn:partition:sns:region:account:name`
-fn is_topic_arn(arn: &str) -> bool {
-    let parts: Vec<&str> = arn.split(':').collect();
-    let [arn, partition, service, region, account, name] = parts[..] else { return false };
-    let is_word =
-        |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b));
-    arn == "arn" && service == "sns" && [partition, region, account, name].into_iter().all(is_word)
+/// `on` by default.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Switch {
+    #[default]
+    On,
+    Off,
 }
 
-fn is_table_name(name: &str) -> bool {
-    (3..=255).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
+impl Switch {
+    pub fn is_on(self) -> bool {
+        self == Switch::On
+    }
+}
+
+impl FromStr for Switch {
+    type Err = Invalid;
+
+    fn from_str(text: &str) -> Result<Switch, Invalid> {
+        match text {
+            "on" => Ok(Switch::On),
+            "off" => Ok(Switch::Off),
+            _ => Err(Invalid("\"on\" or \"off\"")),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -119,18 +254,18 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_set_has_the_defaults_of_the_contract() {
+    fn variables_that_are_not_set_have_the_defaults_of_the_contract() {
         let expected = Config {
-            alert_topic_arn: TOPIC.1.into(),
-            alert_topic_region: "us-gov-west-1".into(),
-            dedup_table: "dedup".into(),
-            dedup_period: Duration::from_secs(3600),
-            max_inflated_mib: 4096,
+            alert_topic: TopicArn(TOPIC.1.into()),
+            dedup_table: TableName("dedup".into()),
+            dedup_period: DedupPeriod(Duration::from_secs(3600)),
+            max_inflated: MaxInflated { mib: 4096 },
             https_format: HttpsFormat::Default,
-            denied_attempts: true,
+            denied_attempts: Switch::On,
             function_name: "unknown".into(),
         };
         assert_eq!(config(&[TOPIC, TABLE]).unwrap(), expected);
+        assert_eq!(expected.alert_topic.region(), "us-gov-west-1");
         let empty =
             [("DEDUP_PERIOD_MINUTES", ""), ("MAX_INFLATED_MIB", ""), ("HTTPS_FORMAT", ""), ("DENIED_ATTEMPTS", "")];
         assert_eq!(config(&[&[TOPIC, TABLE][..], &empty].concat()).unwrap(), expected);
@@ -146,35 +281,29 @@ mod tests {
             ("AWS_LAMBDA_FUNCTION_NAME", "f"),
         ];
         let config = config(&[&[TOPIC, TABLE][..], &all].concat()).unwrap();
-        assert_eq!((config.dedup_period.as_secs(), config.max_inflated_mib), (2_592_000, 1));
-        assert_eq!((config.https_format, config.denied_attempts), (HttpsFormat::Chat, false));
+        assert_eq!((config.dedup_period.duration().as_secs(), config.max_inflated.mib), (2_592_000, 1));
+        assert_eq!((config.https_format, config.denied_attempts), (HttpsFormat::Chat, Switch::Off));
         assert_eq!(config.function_name, "f");
     }
 
     #[test]
-    fn a_missing_variable_is_named_with_what_it_wants() {
-        assert!(error(&[TABLE]).starts_with("ALERT_TOPIC_ARN is not set; set it to the ARN of the SNS topic"));
-        assert_eq!(
-            error(&[TOPIC]),
-            "DEDUP_TABLE is not set; set it to the name of the DynamoDB table for deduplication"
-        );
+    fn a_missing_variable_is_named_with_what_to_use() {
+        assert!(error(&[TABLE]).starts_with("ALERT_TOPIC_ARN is not set; use the ARN of a standard SNS topic"));
+        assert_eq!(error(&[TOPIC]), "DEDUP_TABLE is not set; use the name of the DynamoDB table for deduplication");
     }
 
     #[test]
-    fn a_bad_variable_is_named_with_what_it_wants() {
+    fn an_invalid_variable_is_named_with_what_to_use() {
         for arn in [
             "x",
             "arn:aws:sqs:us-east-1:123456789012:q",
             "arn:aws:sns:us-east-1:123456789012:alerts.fifo",
             "arn:aws:sns::1:a",
         ] {
-            assert!(
-                error(&[("ALERT_TOPIC_ARN", arn), TABLE])
-                    .starts_with(&format!("ALERT_TOPIC_ARN is {arn:?}; set it to")),
-                "{arn}"
-            );
+            let error = error(&[("ALERT_TOPIC_ARN", arn), TABLE]);
+            assert!(error.starts_with(&format!("ALERT_TOPIC_ARN is {arn:?}; use the ARN of")), "{error}");
         }
-        for (variable, value, wants) in [
+        for (variable, value, instead) in [
             ("DEDUP_TABLE", "a/b", "the name of the DynamoDB table for deduplication"),
             ("DEDUP_PERIOD_MINUTES", "0", "minutes from 1 to 43200"),
             ("DEDUP_PERIOD_MINUTES", "43201", "minutes from 1 to 43200"),
@@ -184,7 +313,7 @@ mod tests {
             ("DENIED_ATTEMPTS", "no", "\"on\" or \"off\""),
         ] {
             let error = error(&[(variable, value), TOPIC, TABLE]);
-            assert_eq!(error, format!("{variable} is {value:?}; set it to {wants}"));
+            assert_eq!(error, format!("{variable} is {value:?}; use {instead}"));
         }
     }
 }

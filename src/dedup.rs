@@ -1,28 +1,28 @@
-//! What is known about a dedup key + a match + now → what to do.
+//! Known incidents of a dedup key + a match + now → decision.
 //!
-//! The clock of an incident is `eventTime`, never the time of processing: copies, retries and replays of a record
-//! fall into the incident that the record fell into before. What is known stands in one small document per dedup
-//! key, changed by compare-and-swap on its version; this room decides, and knows no table.
+//! The clock of an incident is `eventTime`, never the time of processing, so duplicates, retries and replays of a record
+//! belong to the same incident as the record. The incidents of a dedup key are in one small document, which is changed by
+//! compare-and-swap on its version. This module decides and does no I/O.
 
 use std::{collections::HashMap, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-/// How long a claim keeps others away: the sum of what a claim (3 s), related activity (2 s), a publish (10 s) and
-/// a completion (3 s) may take, and 7 s of clock skew.
+/// How long a claim excludes others: the time limits of a claim (3 s), related activity (2 s), a publish (10 s) and a
+/// completion (3 s), and 7 s of clock skew.
 pub const LEASE: Duration = Duration::from_secs(25);
 
-/// A document keeps 1,000 incidents: some 80 KB of DynamoDB's 400 KB an item.
-const MOST_INCIDENTS: usize = 1000;
+/// 1,000 incidents take about 80 KB. A DynamoDB item can have 400 KB.
+const MAX_INCIDENTS: usize = 1000;
 
-/// A document outlives its last change by so much: replays of a year's logs fall into their old incidents.
+/// A document is kept this long after its last change, so that a replay of a year's logs finds its incidents.
 const KEPT_SECONDS: i64 = 400 * 24 * 60 * 60;
 
-/// What is known about a dedup key. Times are in seconds since 1970.
+/// The known incidents of a dedup key. Times are in seconds since 1970.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Document {
     pub dedup_key: String,
-    /// 0 where there is no document yet.
+    /// 0 if the table has no document yet.
     pub version: u64,
     pub expires_at: i64,
     incidents: Vec<Incident>,
@@ -30,7 +30,7 @@ pub struct Document {
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct Incident {
-    /// `eventTime` of the match that was claimed first.
+    /// `eventTime` of the first match that was claimed.
     start: i64,
     #[serde(flatten)]
     state: State,
@@ -43,13 +43,13 @@ enum State {
     Claimed { owner: String, until: i64 },
 }
 
-/// A match that asks whether it may be published.
+/// The question whether a match may be published.
 #[derive(Clone, Debug)]
 pub struct Question<'a> {
     pub dedup_key: &'a str,
     /// `eventTime` of the match.
     pub event_time: i64,
-    /// Random for each match, the same for each time that it asks.
+    /// Random for each match, and the same each time it asks.
     pub token: &'a str,
     pub now: i64,
     pub period: Duration,
@@ -57,17 +57,17 @@ pub struct Question<'a> {
 
 #[derive(Debug, PartialEq)]
 pub enum Decision {
-    /// The incident was alerted.
+    /// The incident is alerted.
     Suppress,
-    /// Another works on it; ask again after `until`, in seconds since 1970.
+    /// Another process has claimed it. Ask again after `until`, in seconds since 1970.
     Wait { until: i64 },
-    /// The document with the claim in it is to be stored; once it is, the claim holds.
+    /// Store the document. The claim holds once that succeeds.
     Claim { claim: Claim, document: Document },
-    /// The claim is stored already: the answer to an earlier write was lost.
+    /// The claim is already stored: the response to an earlier write was lost.
     Claimed { claim: Claim },
 }
 
-/// The right to publish the alert of an incident, until its lease is over.
+/// The right to publish the alert of an incident until the lease ends.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Claim {
     dedup_key: String,
@@ -80,19 +80,19 @@ impl Claim {
         &self.dedup_key
     }
 
-    /// `eventTime` of the match that the incident began with, in seconds since 1970.
+    /// `eventTime` of the incident's first match, in seconds since 1970.
     pub fn start(&self) -> i64 {
         self.start
     }
 }
 
 impl Document {
-    /// The document of a dedup key of which nothing is known.
+    /// The document of a dedup key without known incidents.
     pub fn unknown(dedup_key: &str) -> Document {
         Document { dedup_key: dedup_key.into(), version: 0, expires_at: 0, incidents: Vec::new() }
     }
 
-    /// Decides about a match, by its incidents less than one period away on either side.
+    /// Decides on a match by the incidents less than one period before or after it.
     pub fn decide(&self, question: &Question) -> Decision {
         let period = i64::try_from(question.period.as_secs()).unwrap_or(i64::MAX);
         let near = || {
@@ -115,14 +115,14 @@ impl Document {
         if let Some((.., until)) = claims().find(|(.., until)| question.now < *until) {
             return Decision::Wait { until };
         }
-        // An owner whose lease is over has crashed. Its start stays, so that the alert keeps its id.
+        // An owner whose lease has ended crashed. Its start is kept, so that the alert keeps its id.
         let start = claims().next().map_or(question.event_time, |(start, ..)| start);
         let until = question.now + LEASE.as_secs() as i64;
         let state = State::Claimed { owner: question.token.into(), until };
         Decision::Claim { claim: claim(start), document: self.with(Incident { start, state }, question.now) }
     }
 
-    /// The document once the claim's alert is published; `None` if the claim is no longer ours.
+    /// The document after the claim's alert was published. `None` if another process has taken over the claim.
     pub fn completed(&self, claim: &Claim, now: i64) -> Option<Document> {
         let is_ours = |incident: &&Incident| {
             incident.start == claim.start
@@ -132,7 +132,7 @@ impl Document {
         Some(self.with(Incident { start: incident.start, state: State::Alerted { alerted_at: now } }, now))
     }
 
-    /// DynamoDB deletes expired items when it gets to it: what has expired counts as gone.
+    /// DynamoDB deletes expired items late, so an expired document counts as deleted.
     fn known(&self, now: i64) -> &[Incident] {
         if self.expires_at <= now { &[] } else { &self.incidents }
     }
@@ -140,14 +140,15 @@ impl Document {
     fn with(&self, incident: Incident, now: i64) -> Document {
         let mut incidents: Vec<Incident> =
             self.known(now).iter().filter(|known| known.start != incident.start).cloned().collect();
-        if incidents.len() >= MOST_INCIDENTS {
-            // To forget what was alerted can double an alert; to forget a claim could lose one.
-            let alerted_at = |incident: &Incident| match incident.state {
-                State::Alerted { alerted_at } => alerted_at,
-                State::Claimed { .. } => i64::MAX,
-            };
-            let oldest = (0..incidents.len()).min_by_key(|&at| alerted_at(&incidents[at]));
-            oldest.filter(|&at| alerted_at(&incidents[at]) < i64::MAX).map(|at| incidents.swap_remove(at));
+        if incidents.len() >= MAX_INCIDENTS {
+            // Forgetting an alerted incident can duplicate an alert. Forgetting a claim could lose one.
+            let alerted = incidents.iter().enumerate().filter_map(|(at, incident)| match incident.state {
+                State::Alerted { alerted_at } => Some((alerted_at, at)),
+                State::Claimed { .. } => None,
+            });
+            if let Some((_, oldest)) = alerted.min() {
+                incidents.swap_remove(oldest);
+            }
         }
         incidents.push(incident);
         incidents.sort_by_key(|incident| incident.start);
@@ -160,24 +161,24 @@ impl Document {
     }
 }
 
-/// The documents that this process has seen: what the decision falls back on while the table is away.
+/// The documents that this process has seen. Decisions use them while the table is unavailable.
 #[derive(Default)]
 pub struct Memory(HashMap<String, Document>);
 
-/// Beyond so many documents all are forgotten: that can double an alert, never lose one.
-const MOST_DOCUMENTS: usize = 1000;
+/// Beyond this number all documents are forgotten, which can duplicate an alert but never lose one.
+const MAX_DOCUMENTS: usize = 1000;
 
 impl Memory {
     pub fn load(&self, dedup_key: &str) -> Document {
         self.0.get(dedup_key).cloned().unwrap_or_else(|| Document::unknown(dedup_key))
     }
 
-    /// What is known already stays where it is newer: a table that can be read but not written knows less.
+    /// A newer known document stays: a table that can be read but not written falls behind.
     pub fn store(&mut self, document: Document) {
         if self.0.get(&document.dedup_key).is_some_and(|known| known.version > document.version) {
             return;
         }
-        if self.0.len() >= MOST_DOCUMENTS && !self.0.contains_key(&document.dedup_key) {
+        if self.0.len() >= MAX_DOCUMENTS && !self.0.contains_key(&document.dedup_key) {
             self.0.clear();
         }
         self.0.insert(document.dedup_key.clone(), document);
@@ -202,7 +203,7 @@ mod tests {
         }
     }
 
-    /// A document in which a match of that time was alerted.
+    /// A document with an alerted match of that time.
     fn alerted(event_time: i64) -> Document {
         let (claim, document) = claimed(Document::unknown("k").decide(&question(event_time, "a", NOW)));
         document.completed(&claim, NOW).unwrap()
@@ -222,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn a_write_whose_answer_was_lost_is_known_by_its_token() {
+    fn a_write_whose_response_was_lost_is_known_by_its_token() {
         let (claim, document) = claimed(Document::unknown("k").decide(&question(NOW, "a", NOW)));
         assert_eq!(document.decide(&question(NOW, "a", NOW + 1)), Decision::Claimed { claim });
     }
@@ -236,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn a_claim_that_was_taken_over_is_not_completed_by_its_old_owner() {
+    fn an_owner_cannot_complete_a_claim_that_was_taken_over() {
         let (old, document) = claimed(Document::unknown("k").decide(&question(NOW, "a", NOW)));
         let (new, document) = claimed(document.decide(&question(NOW, "b", NOW + 25)));
         assert_eq!(document.completed(&old, NOW + 26), None);
@@ -262,7 +263,7 @@ mod tests {
             let (claim, with_claim) = claimed(document.decide(&question(n * 3600, "a", NOW + n)));
             document = with_claim.completed(&claim, NOW + n).unwrap();
         }
-        assert_eq!(document.incidents.len(), MOST_INCIDENTS);
+        assert_eq!(document.incidents.len(), MAX_INCIDENTS);
         assert!(document.completed(&claim, NOW + 2000).is_some());
         let is_known = |n: i64| document.decide(&question(n * 3600, "b", NOW)) == Decision::Suppress;
         assert!(!is_known(1) && !is_known(201) && is_known(202) && is_known(1200));
@@ -272,11 +273,11 @@ mod tests {
     fn memory_is_bounded() {
         let mut memory = Memory::default();
         (0..2500).for_each(|n| memory.store(Document::unknown(&n.to_string())));
-        assert!(memory.0.len() <= MOST_DOCUMENTS);
+        assert!(memory.0.len() <= MAX_DOCUMENTS);
     }
 
     #[test]
-    fn a_document_is_stored_as_the_design_draws_it() {
+    fn a_document_is_stored_in_this_form() {
         let (_, document) = claimed(alerted(NOW).decide(&question(NOW + 3600, "t", NOW)));
         assert_eq!(
             serde_json::to_value(&document).unwrap(),

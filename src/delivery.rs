@@ -1,7 +1,7 @@
-//! What triggered the function → items, each with the log files and records that it brings.
+//! Trigger payload → items, each with the log files and records that it delivers.
 //!
-//! Deliveries come in many envelopes. Each is known by its own mark, is then decoded by its own type and
-//! unwrapped recursively. What carries no mark that we know is an error: it never means "nothing to do".
+//! Deliveries have many envelopes. Each is recognized by its own mark, decoded by its own type, and unwrapped
+//! recursively. A payload without a known mark is an error: it never means "nothing to do".
 
 use std::collections::BTreeMap;
 
@@ -14,63 +14,63 @@ use aws_lambda_events::{
 use serde::{Deserialize, Serialize, de::DeserializeOwned, de::IgnoredAny};
 use serde_json::value::RawValue;
 
-use crate::{log_file::LogFile, untrusted::visible};
+use crate::{trail::log_file::S3Object, untrusted::visible};
 
 /// One invocation's work.
 #[derive(Debug)]
 pub struct Delivery {
     pub items: Vec<Item>,
-    /// Whether the trigger is a queue, which takes back single items (partial batch response).
+    /// Whether the trigger is a queue, to which single items can return (partial batch response).
     pub from_queue: bool,
 }
 
-/// What can fail alone: a message of the queue; for every other trigger the whole payload.
+/// What can fail alone: a message of the queue, or the whole payload of any other trigger.
 #[derive(Debug)]
 pub struct Item {
-    /// The id by which the queue takes it back; empty for every other trigger.
-    pub id: String,
-    pub contents: Result<Vec<Content>, DeliveryError>,
+    /// The id by which it returns to the queue. `None` for every other trigger.
+    pub id: Option<String>,
+    pub content: Result<Vec<Delivered>, DeliveryError>,
 }
 
-/// What a delivery is about.
+/// What an item delivers.
 #[derive(Debug)]
-pub enum Content {
-    LogFile(LogFile),
-    /// A CloudTrail record that EventBridge delivered by itself.
+pub enum Delivered {
+    LogFile(S3Object),
+    /// A CloudTrail record that EventBridge delivered alone.
     Record(Box<RawValue>),
 }
 
-/// A payload that cannot be decoded. The values in it are not shown: they may be secrets.
+/// A payload that cannot be decoded. Its values are not shown, since they may be secrets.
 #[derive(Debug, thiserror::Error)]
 pub enum DeliveryError {
-    #[error("the delivery is no JSON ({0}); send S3, SQS, SNS or EventBridge events to this function")]
+    #[error("the delivery is not JSON ({0}); send only S3, SQS, SNS or EventBridge events to this function")]
     NotJson(serde_json::Error),
-    #[error("the delivery has an unknown shape: {0}; send S3, SQS, SNS or EventBridge events to this function")]
+    #[error("the delivery has an unknown shape: {0}; send only S3, SQS, SNS or EventBridge events to this function")]
     UnknownShape(String),
-    #[error("the delivery looks like {shape}, but is not one at line {line}, column {column}")]
+    #[error("the delivery looks like {shape}, but is malformed at line {line}, column {column}")]
     Malformed { shape: &'static str, line: usize, column: usize },
     #[error("the delivery looks like {shape}, but has no {field}")]
     Incomplete { shape: &'static str, field: &'static str },
     #[error(
-        "an SNS topic asks to confirm a subscription of the queue; confirm it at the topic (its URL is never fetched from here)"
+        "an SNS topic asks to confirm the queue's subscription; confirm it in the SNS console (this function never fetches \
+         its URL)"
     )]
     SubscriptionConfirmation,
-    #[error("the delivery is wrapped more than {MOST_ENVELOPES} times")]
+    #[error("the delivery has more than {MAX_ENVELOPES} nested envelopes; send the inner events to this function")]
     TooDeep,
 }
 
 /// The deepest real nesting is three: S3 notification in SNS in SQS.
-const MOST_ENVELOPES: u32 = 4;
+const MAX_ENVELOPES: u32 = 4;
 
-/// CloudTrail's whole message when a topic is set on a trail; no JSON.
+/// CloudTrail's whole message when a topic is set on a trail. It is not JSON.
 const VALIDATION_MESSAGE: &str = "CloudTrail validation message.";
 
-/// Decodes the payload of an invocation. What cannot be decoded is an item that fails; of a queue's messages, each
-/// fails alone.
+/// Decodes the payload of an invocation. An item that cannot be decoded fails alone.
 pub fn decode(payload: &str) -> Delivery {
-    let whole = |contents| Delivery { items: vec![Item { id: String::new(), contents }], from_queue: false };
+    let whole = |content| Delivery { items: vec![Item { id: None, content }], from_queue: false };
     if !matches!(shape(payload), Ok(Shape::Queue)) {
-        return whole(contents(payload, 0));
+        return whole(unwrap(payload, 0));
     }
     match messages(payload) {
         Ok(items) => Delivery { items, from_queue: true },
@@ -82,13 +82,13 @@ fn messages(payload: &str) -> Result<Vec<Item>, DeliveryError> {
     let messages = parse::<SqsEvent>(payload, "an SQS event")?.records.into_iter();
     let items = messages.map(|message| {
         let id = message.message_id.ok_or(DeliveryError::Incomplete { shape: "an SQS event", field: "messageId" })?;
-        Ok(Item { id, contents: contents(&message.body.unwrap_or_default(), 1) })
+        Ok(Item { id: Some(id), content: unwrap(&message.body.unwrap_or_default(), 1) })
     });
     items.collect()
 }
 
-fn contents(payload: &str, envelopes: u32) -> Result<Vec<Content>, DeliveryError> {
-    if envelopes > MOST_ENVELOPES {
+fn unwrap(payload: &str, envelopes: u32) -> Result<Vec<Delivered>, DeliveryError> {
+    if envelopes > MAX_ENVELOPES {
         return Err(DeliveryError::TooDeep);
     }
     if payload.trim_end() == VALIDATION_MESSAGE {
@@ -99,12 +99,12 @@ fn contents(payload: &str, envelopes: u32) -> Result<Vec<Content>, DeliveryError
         Shape::ObjectCreated => {
             let ObjectCreated { bucket, object } =
                 parse::<EventBridgeEvent<_>>(payload, "an S3 event of EventBridge")?.detail;
-            let log_file = LogFile::from_plain(bucket.name, object.key, object.version_id, object.size);
-            Ok(vec![Content::LogFile(log_file)])
+            let object = S3Object::new(bucket.name, object.key, object.version_id, object.size);
+            Ok(vec![Delivered::LogFile(object)])
         }
         Shape::CloudTrailRecord => {
             let event: EventBridgeEvent<Box<RawValue>> = parse(payload, "a CloudTrail event of EventBridge")?;
-            Ok(vec![Content::Record(event.detail)])
+            Ok(vec![Delivered::Record(event.detail)])
         }
         Shape::CloudTrailNotification => {
             let CloudTrailNotification { bucket, keys } = parse(payload, "a CloudTrail notification")?;
@@ -112,25 +112,25 @@ fn contents(payload: &str, envelopes: u32) -> Result<Vec<Content>, DeliveryError
             if keys.is_empty() {
                 return Err(DeliveryError::Incomplete { shape: "a CloudTrail notification", field: "s3ObjectKey" });
             }
-            let log_file = |key| Content::LogFile(LogFile::from_plain(bucket.clone(), key, None, None));
+            let log_file = |key| Delivered::LogFile(S3Object::new(bucket.clone(), key, None, None));
             Ok(keys.into_iter().map(log_file).collect())
         }
         Shape::Topic => {
             let records = parse::<SnsEvent>(payload, "an SNS event")?.records;
-            let contents = records.into_iter().map(|record| contents(&record.sns.message, envelopes + 1));
-            Ok(contents.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect())
+            let content = records.into_iter().map(|record| unwrap(&record.sns.message, envelopes + 1));
+            Ok(content.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect())
         }
-        Shape::Notification => contents(&parse::<SnsMessage>(payload, "an SNS notification")?.message, envelopes + 1),
+        Shape::Notification => unwrap(&parse::<SnsMessage>(payload, "an SNS notification")?.message, envelopes + 1),
         Shape::SubscriptionConfirmation => Err(DeliveryError::SubscriptionConfirmation),
         Shape::NothingToDo => Ok(Vec::new()),
-        Shape::Queue => Err(DeliveryError::UnknownShape("an SQS event inside another delivery".into())),
+        Shape::Queue => Err(DeliveryError::UnknownShape("it is an SQS event inside another delivery".into())),
     }
 }
 
-fn from_s3(event: S3Event) -> Result<Vec<Content>, DeliveryError> {
+fn from_s3(event: S3Event) -> Result<Vec<Delivered>, DeliveryError> {
     let missing = |field| DeliveryError::Incomplete { shape: "an S3 notification", field };
     let created = |name: &Option<String>| name.as_ref().is_some_and(|name| name.starts_with("ObjectCreated:"));
-    let mut contents = Vec::new();
+    let mut content = Vec::new();
     for record in event.records {
         if record.event_name.is_none() {
             return Err(missing("eventName"));
@@ -140,15 +140,15 @@ fn from_s3(event: S3Event) -> Result<Vec<Content>, DeliveryError> {
             let object = record.s3.object;
             let key = object.key.ok_or(missing("object key"))?;
             let size = object.size.and_then(|size| size.try_into().ok());
-            contents.push(Content::LogFile(LogFile::from_encoded(bucket, &key, object.version_id, size)));
+            content.push(Delivered::LogFile(S3Object::from_notification(bucket, &key, object.version_id, size)));
         }
     }
-    Ok(contents)
+    Ok(content)
 }
 
 fn parse<T: DeserializeOwned>(payload: &str, shape: &'static str) -> Result<T, DeliveryError> {
     serde_json::from_str(payload).map_err(|error| {
-        // Its own text would show the value that does not fit.
+        // The text of serde's error would show the value.
         DeliveryError::Malformed { shape, line: error.line(), column: error.column() }
     })
 }
@@ -162,12 +162,12 @@ enum Shape {
     ObjectCreated,
     CloudTrailRecord,
     CloudTrailNotification,
-    /// An S3 test event, or an S3 event of EventBridge that is no creation.
+    /// An S3 test event, or an S3 event of EventBridge other than a creation.
     NothingToDo,
 }
 
-/// What tells the shapes apart; nothing else of the payload is looked at. The flattened rest makes it an object:
-/// without it, serde reads a struct from an array too.
+/// The marks of the shapes. Nothing else of the payload is looked at. Without the flattened rest, serde would read the
+/// struct from an array.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Marks {
@@ -210,7 +210,7 @@ struct DetailMarks {
 }
 
 fn shape(payload: &str) -> Result<Shape, DeliveryError> {
-    // Marks of a wrong type are no marks; what is no JSON at all is told apart in `unknown`.
+    // A mark of a wrong type is not a mark. `unknown` recognizes a payload that is not JSON.
     let marks: Marks = serde_json::from_str(payload).map_err(|_| unknown(payload))?;
     let all_from = |source| {
         !marks.records.is_empty() && marks.records.iter().all(|record| record.source.as_deref() == Some(source))
@@ -234,7 +234,7 @@ fn shape(payload: &str) -> Result<Shape, DeliveryError> {
     }
 }
 
-/// Names the keys that were seen, bounded and made safe, and no value.
+/// Names the keys of the payload, bounded and made safe, but no value.
 fn unknown(payload: &str) -> DeliveryError {
     #[derive(Deserialize)]
     struct First {
@@ -247,9 +247,9 @@ fn unknown(payload: &str) -> DeliveryError {
         format!("the keys {}{more}", shown.join(", "))
     };
     match serde_json::from_str::<BTreeMap<String, IgnoredAny>>(payload) {
-        Err(error) if error.is_data() => DeliveryError::UnknownShape("no JSON object".into()),
+        Err(error) if error.is_data() => DeliveryError::UnknownShape("it is not a JSON object".into()),
         Err(error) => DeliveryError::NotJson(error),
-        Ok(keys) if keys.is_empty() => DeliveryError::UnknownShape("an empty object".into()),
+        Ok(keys) if keys.is_empty() => DeliveryError::UnknownShape("it is an empty object".into()),
         Ok(keys) => {
             let first = serde_json::from_str::<First>(payload).ok().and_then(|first| first.records.into_iter().next());
             let record = first.map(|record| format!(", its first record {}", names(&record)));
@@ -280,7 +280,7 @@ struct CreatedObject {
     version_id: Option<String>,
 }
 
-/// What CloudTrail itself publishes for each delivery of log files.
+/// The message that CloudTrail publishes when it delivers log files.
 ///
 /// <https://docs.aws.amazon.com/awscloudtrail/latest/userguide/configure-sns-notifications-for-cloudtrail.html>
 #[derive(Deserialize)]

@@ -1,11 +1,9 @@
-//! Alert → what SNS gets: one text for each kind of subscriber, the subject and the attributes, within SNS's limit.
+//! Alert → what SNS gets: a text for each kind of subscriber, the subject and the attributes, within SNS's size limit.
 //!
 //! <https://docs.aws.amazon.com/sns/latest/api/API_Publish.html>
 
 mod chat;
 mod email;
-mod json;
-mod sms;
 
 use serde::Serialize;
 
@@ -18,16 +16,18 @@ pub struct Message {
     pub subject: String,
     /// For `MessageStructure=json`.
     pub body: String,
-    /// Strings, none of them empty. AWS documents that they may be dropped with `MessageStructure=json`, so all
-    /// of it stands in the body too.
+    /// Strings, none of them empty. AWS documents that they may be dropped with `MessageStructure=json`, so the body contains
+    /// all of them.
     pub attributes: [(&'static str, String); 6],
 }
 
 /// SNS takes 256 KiB: the UTF-8 of the body and of the names, types and values of the attributes.
-pub const MOST_BYTES: usize = 262_144;
-const MOST_SUBJECT_CHARS: usize = 99;
+pub const MAX_BYTES: usize = 262_144;
+const MAX_SUBJECT_CHARS: usize = 99;
+/// One SMS: <https://docs.aws.amazon.com/sns/latest/dg/sms_sending-overview.html>
+const MAX_SMS_CHARS: usize = 140;
 
-/// A text for each protocol; the others get the JSON alert.
+/// A text for each protocol. All others get the JSON alert.
 #[derive(Serialize)]
 struct Bodies {
     default: String,
@@ -37,15 +37,15 @@ struct Bodies {
     https: Option<String>,
 }
 
-/// Trims the alert, in the order of [`Alert::trim`], until it fits.
+/// Trims the alert, in the order of [`Alert::trim`], until the message fits.
 pub fn render(mut alert: Alert, https_format: HttpsFormat) -> Message {
     loop {
         let message = Message {
             subject: subject(&alert),
-            body: json::text(&Bodies {
-                default: json::text(&alert),
+            body: json(&Bodies {
+                default: json(&alert),
                 email: email::text(&alert),
-                sms: sms::text(&alert),
+                sms: sms(&alert),
                 https: match https_format {
                     HttpsFormat::Default => None,
                     HttpsFormat::Chat => Some(chat::card(&alert)),
@@ -53,7 +53,7 @@ pub fn render(mut alert: Alert, https_format: HttpsFormat) -> Message {
             }),
             attributes: attributes(&alert),
         };
-        if message.bytes() <= MOST_BYTES || !alert.trim() {
+        if message.bytes() <= MAX_BYTES || !alert.trim() {
             return message;
         }
     }
@@ -69,8 +69,16 @@ impl Message {
 
 fn subject(alert: &Alert) -> String {
     let severity = format!("{}: ", alert.severity);
-    let title = alert.ascii_title(MOST_SUBJECT_CHARS - severity.len());
+    let title = alert.ascii_title(MAX_SUBJECT_CHARS - severity.len());
     severity + &title
+}
+
+/// One line of ASCII.
+fn sms(alert: &Alert) -> String {
+    let severity = format!("{}: ", alert.severity);
+    let time = format!(", {}", alert.event_time);
+    let title = alert.ascii_title(MAX_SMS_CHARS.saturating_sub(severity.len() + time.len()));
+    format!("{severity}{title}{time}")
 }
 
 fn attributes(alert: &Alert) -> [(&'static str, String); 6] {
@@ -82,6 +90,11 @@ fn attributes(alert: &Alert) -> [(&'static str, String); 6] {
         ("entityType", alert.entity.kind.to_string()),
         ("outcome", alert.outcome.to_string()),
     ]
+}
+
+/// All values here have a JSON form. SNS would refuse an empty text, and the item would fail.
+fn json(value: &impl Serialize) -> String {
+    serde_json::to_string(value).unwrap_or_default()
 }
 
 #[cfg(test)]

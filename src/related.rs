@@ -1,4 +1,4 @@
-//! What else the same identity did in the same log file: context for the responder, bounded, most telling first.
+//! What else the same identity did in the same log file: bounded context for the responder, the most revealing calls first.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,20 +6,20 @@ use serde::Serialize;
 use time::OffsetDateTime;
 
 use crate::{
-    record::Record,
     rule::{EntityType, Match},
-    scan::{NeedleError, Needles},
+    scan::{Needle, Needles},
+    trail::record::Record,
     untrusted::Untrusted,
 };
 
-const MOST_CALLS: usize = 10;
-/// Beyond so many different calls, addresses or regions, no further ones are told apart.
-const MOST_KEPT: usize = 200;
-const MOST_STRING_BYTES: usize = 256;
-/// A shorter piece of a name is in too many records.
-const LEAST_NEEDLE_BYTES: usize = 4;
+const MAX_CALLS: usize = 10;
+/// At most this many different calls, addresses or regions are collected.
+const MAX_KEPT: usize = 200;
+const MAX_STRING_BYTES: usize = 256;
+/// A shorter part of a name occurs in too many records.
+const MIN_NEEDLE_BYTES: usize = 4;
 
-/// Calls that make new credentials, or new ways to use old ones: what outlives a deactivated key.
+/// Calls that create credentials, or new ways to use them. Their effect outlives a deactivated key.
 const NEW_CREDENTIALS: [&str; 14] = [
     "AddUserToGroup",
     "AssumeRole",
@@ -37,26 +37,27 @@ const NEW_CREDENTIALS: [&str; 14] = [
     "UpdateLoginProfile",
 ];
 
-/// Whose calls are looked for: the actor's, by access key and principal, and the entity's.
+/// Whose calls are collected: the actor's, by access key and principal, and the entity's.
 pub struct Identity {
     access_key_id: Option<Untrusted>,
     principal_id: Option<Untrusted>,
     user_name: Option<Untrusted>,
-    aws_region: Option<Untrusted>,
-    /// The match itself is no related activity.
+    region: Untrusted,
+    /// The match itself is not related activity.
     event_id: Option<Untrusted>,
 }
 
-/// What was found, always in the same log file.
-#[derive(Default, Serialize)]
+/// What the identity did.
+#[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Related {
+    /// The scope of the counts.
     #[serde(rename = "where")]
-    place: Place,
-    /// Of all calls, without the match itself.
+    scope: &'static str,
+    /// Of all calls except the match itself.
     pub event_count: u64,
     pub error_count: u64,
-    /// The most telling ones.
+    /// The most revealing ones.
     pub events: Vec<Call>,
     #[serde(rename = "sourceIPAddresses")]
     pub source_ip_addresses: BTreeSet<Untrusted>,
@@ -65,15 +66,7 @@ pub struct Related {
     pub last_event_time: Option<String>,
 }
 
-/// Says what the counts are counts of.
-#[derive(Default, Serialize)]
-enum Place {
-    #[default]
-    #[serde(rename = "in the same log file")]
-    SameLogFile,
-}
-
-/// Calls that are alike.
+/// Calls of one kind.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Call {
@@ -91,36 +84,36 @@ pub struct CallKind {
     pub error_code: Option<Untrusted>,
 }
 
-/// Related activity while it is gathered.
+/// Related activity while it is collected.
 #[derive(Default)]
 pub struct Gathering {
     calls: BTreeMap<CallKind, u64>,
-    related: Related,
+    event_count: u64,
+    error_count: u64,
+    source_ip_addresses: BTreeSet<Untrusted>,
+    aws_regions: BTreeSet<Untrusted>,
     first: Option<OffsetDateTime>,
     last: Option<OffsetDateTime>,
 }
 
 impl Identity {
     pub fn of(matched: &Match) -> Identity {
-        let record = &matched.record;
-        let is_user = matched.entity.kind == EntityType::User;
+        let facts = &matched.facts;
+        let is_user = facts.entity.kind == EntityType::User;
         Identity {
-            access_key_id: record.user_identity.access_key_id.clone(),
-            principal_id: record.user_identity.principal_id.clone(),
-            user_name: Some(matched.entity.name.clone()).filter(|_| is_user),
-            aws_region: record.aws_region.clone(),
-            event_id: record.event_id.clone(),
+            access_key_id: facts.actor.access_key_id.clone(),
+            principal_id: facts.actor.principal_id.clone(),
+            user_name: is_user.then(|| facts.entity.name.clone()),
+            region: facts.region.clone(),
+            event_id: facts.evidence.event_id.clone(),
         }
     }
 
-    /// What the records of the identity hold: each value's longest part that JSON cannot escape unseen.
-    ///
-    /// # Errors
-    /// Never: such a part is a needle.
-    pub fn needles(&self) -> Result<Needles, NeedleError> {
+    /// What the records of the identity contain: the longest part of each value that JSON cannot escape.
+    pub fn needles(&self) -> Needles {
         let values = [&self.access_key_id, &self.principal_id, &self.user_name].into_iter().flatten();
-        let needles: Vec<String> = values.filter_map(|value| value.longest_word(LEAST_NEEDLE_BYTES)).collect();
-        Needles::new(needles.iter().map(String::as_str))
+        let words = values.filter_map(|value| value.longest_word(MIN_NEEDLE_BYTES));
+        Needles::new(words.filter_map(|word| Needle::new(word).ok()))
     }
 
     fn made(&self, record: &Record) -> bool {
@@ -134,49 +127,54 @@ impl Identity {
 }
 
 impl Gathering {
-    /// Takes a candidate; parsed fields decide whether the identity made the call.
+    /// Adds a candidate if the identity made the call.
     pub fn add(&mut self, identity: &Identity, record: &Record) {
         if !identity.made(record) {
             return;
         }
-        let short = |text: &Option<Untrusted>| text.as_ref().map(|text| text.shortened(MOST_STRING_BYTES));
+        let short = |text: &Option<Untrusted>| text.as_ref().map(|text| text.shortened(MAX_STRING_BYTES));
         let known = |text: &Option<Untrusted>| short(text).unwrap_or_else(|| "unknown".into());
-        let related = &mut self.related;
-        related.event_count += 1;
-        related.error_count += u64::from(record.error_code.is_some());
+        self.event_count += 1;
+        self.error_count += u64::from(record.error_code.is_some());
         let kind = CallKind {
             event_name: known(&record.event_name),
             event_source: known(&record.event_source),
             aws_region: known(&record.aws_region),
             error_code: short(&record.error_code),
         };
-        if related.aws_regions.len() < MOST_CALLS {
-            related.aws_regions.insert(kind.aws_region.clone());
+        if self.aws_regions.len() < MAX_CALLS {
+            self.aws_regions.insert(kind.aws_region.clone());
         }
-        if related.source_ip_addresses.len() < MOST_CALLS {
-            related.source_ip_addresses.extend(short(&record.source_ip_address));
+        if self.source_ip_addresses.len() < MAX_CALLS {
+            self.source_ip_addresses.extend(short(&record.source_ip_address));
         }
-        if self.calls.len() < MOST_KEPT || self.calls.contains_key(&kind) {
+        if self.calls.len() < MAX_KEPT || self.calls.contains_key(&kind) {
             *self.calls.entry(kind).or_default() += 1;
         }
         self.first = [self.first, record.event_time].into_iter().flatten().min();
         self.last = [self.last, record.event_time].into_iter().flatten().max();
     }
 
-    /// Sorts what was found: new credentials, errors, other regions, other services, the rest; often before rarely.
+    /// Sorts the calls: new credentials, errors, other regions, other services, the rest. Frequent ones come before rare ones.
     pub fn finish(self, identity: &Identity, show: impl Fn(OffsetDateTime) -> String) -> Related {
-        let Gathering { calls, mut related, first, last } = self;
-        let mut calls: Vec<Call> = calls.into_iter().map(|(kind, count)| Call { kind, count }).collect();
-        calls.sort_by_key(|Call { kind, count }| {
+        let mut events: Vec<Call> = self.calls.into_iter().map(|(kind, count)| Call { kind, count }).collect();
+        events.sort_by_key(|Call { kind, count }| {
             let is_new_credentials = kind.event_name.test(|name| NEW_CREDENTIALS.contains(&name));
-            let is_elsewhere = identity.aws_region.as_ref() != Some(&kind.aws_region);
+            let is_elsewhere = identity.region != kind.aws_region;
             let is_iam = kind.event_source.test(|source| source == "iam.amazonaws.com");
             (!is_new_credentials, kind.error_code.is_none(), !is_elsewhere, is_iam, u64::MAX - count)
         });
-        calls.truncate(MOST_CALLS);
-        related.events = calls;
-        (related.first_event_time, related.last_event_time) = (first.map(&show), last.map(&show));
-        related
+        events.truncate(MAX_CALLS);
+        Related {
+            scope: "in the same log file",
+            event_count: self.event_count,
+            error_count: self.error_count,
+            events,
+            source_ip_addresses: self.source_ip_addresses,
+            aws_regions: self.aws_regions,
+            first_event_time: self.first.map(&show),
+            last_event_time: self.last.map(&show),
+        }
     }
 }
 
@@ -218,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn the_most_telling_calls_come_first() {
+    fn the_most_revealing_calls_come_first() {
         let home = "us-east-1";
         let related = gathered(&[
             call("GetUser", "iam.amazonaws.com", home, None),
@@ -268,10 +266,10 @@ mod tests {
     }
 
     #[test]
-    fn every_record_of_the_identity_holds_a_needle() {
-        let needles = identity().needles().unwrap();
+    fn every_record_of_the_identity_contains_a_needle() {
+        let needles = identity().needles();
         assert!(needles.found_in(br#"{"accessKeyId":"AKIAIOSFODNN7EXAMPLE"}"#));
-        assert!(needles.found_in(br#"{"accessKeyId":"AKIAIOSFODNN\u0037EXAMPLE"}"#), "digits may be escaped, too");
+        assert!(needles.found_in(br#"{"accessKeyId":"AKIAIOSFODNN\u0037EXAMPLE"}"#), "digits may be escaped");
         assert!(needles.found_in(br#"{"userName":"ci\u002ddeploy"}"#));
         assert!(!needles.found_in(br#"{"accessKeyId":"AKIAOTHER"}"#));
     }

@@ -1,29 +1,34 @@
 //! Record → match: what counts as a quarantine.
 //!
-//! A rule is a condition on parsed fields, its metadata, the needles that every record it can match must hold,
-//! and the cases that show what it matches and what it does not: one file per rule.
+//! A rule is a condition on parsed fields, its metadata, the needles that every matching record contains, and the cases
+//! that show what it matches and what it does not. Each rule has its own file.
 
 mod check;
 mod denied;
+mod facts;
 mod quarantined;
 mod removed;
+mod subject;
 
 use std::fmt;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
-pub use check::{Alternative, Check};
+pub use check::Check;
+pub use facts::{Actor, Entity, EntityType, Evidence, Facts};
+pub use subject::Policy;
 
 use crate::{
-    record::Record,
-    scan::{NeedleError, Needles},
-    untrusted::Untrusted,
+    scan::{Needle, Needles},
+    trail::record::Record,
 };
+use subject::Subject;
 
-/// All rules there are. No two of them accept the same record.
+/// All rules. No two of them accept the same record.
 pub const ALL: [&Rule; 3] = [&quarantined::RULE, &removed::RULE, &denied::RULE];
 
 /// The rules that are switched on.
+#[derive(Clone)]
 pub struct Rules(Vec<&'static Rule>);
 
 /// A rule of the detector.
@@ -37,30 +42,31 @@ pub struct Rule {
     /// MITRE ATT&CK, as `tactic:technique`.
     pub reports: &'static [&'static str],
     pub reference: &'static str,
-    /// Every record that the condition accepts holds one of them.
-    needles: &'static [&'static str],
-    /// The ways to match it; no record goes two of them.
+    /// Every record that the condition accepts contains one of them.
+    needles: &'static [Needle],
+    /// The alternative conditions. No record passes two of them.
     pub alternatives: &'static [Alternative],
 }
 
-/// What a condition found in a record.
-struct Finding {
-    outcome: Outcome,
-    severity: Severity,
-    entity: EntityType,
-    policy: Option<Policy>,
-    /// The entity's name, where the parameters of the call do not tell it.
-    name: Option<Untrusted>,
+/// One condition of a rule, and what a record that passes it means.
+#[derive(Serialize)]
+pub struct Alternative {
+    pub outcome: Outcome,
+    pub severity: Grade,
+    /// What sets it apart from others of the same outcome.
+    pub note: Option<&'static str>,
+    pub checks: &'static [&'static Check],
+    #[serde(skip)]
+    subject: fn(&Record) -> Option<Subject>,
 }
 
-/// A record, and what a rule says of it.
+/// A record that a rule accepted, reduced to its facts.
 pub struct Match {
     pub rule: &'static Rule,
     pub outcome: Outcome,
     pub severity: Severity,
-    pub entity: Entity,
     pub policy: Option<Policy>,
-    pub record: Record,
+    pub facts: Facts,
 }
 
 /// What became of the entity.
@@ -69,15 +75,15 @@ pub struct Match {
 pub enum Outcome {
     /// The quarantine policy is attached.
     Quarantined,
-    /// Attaching it failed: the key is exposed, and perhaps not contained.
+    /// Attaching it failed: the key is exposed, and may not be contained.
     Failed,
-    /// The quarantine was taken off.
+    /// The quarantine policy is detached.
     Removed,
-    /// AWS was denied a call that looks like an attach: exposed perhaps, and not contained.
+    /// AWS was denied a call that looks like an attach: the key may be exposed, and is not contained.
     Denied,
 }
 
-/// Sorted from the mildest on.
+/// In ascending order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum Severity {
@@ -86,82 +92,70 @@ pub enum Severity {
     Critical,
 }
 
-/// The user, group or role that the policy is for.
-pub struct Entity {
-    pub kind: EntityType,
-    pub name: Untrusted,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum EntityType {
-    User,
-    Group,
-    Role,
-}
-
-/// The quarantine policy: a managed one by its ARN, an inline one (AWS's form before 2020) by its name.
-#[derive(Clone, Serialize)]
-pub struct Policy {
-    pub name: Untrusted,
-    pub arn: Option<Untrusted>,
+/// How the severity follows from the caller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Grade {
+    Always(Severity),
+    ByCaller { aws: Severity, others: Severity },
 }
 
 impl Rules {
-    /// `denied_attempts` switches the low-confidence rule on.
+    /// `denied_attempts` switches on the low-confidence rule.
     pub fn new(denied_attempts: bool) -> Rules {
         let is_on = |rule: &&Rule| denied_attempts || rule.id != denied::RULE.id;
         Rules(ALL.into_iter().filter(is_on).collect())
     }
 
-    /// Judges a record: the rule that accepts it makes the match.
+    /// The match that a record makes, if a rule accepts it.
     pub fn judge(&self, record: Record) -> Option<Match> {
-        let (rule, finding) = self.0.iter().find_map(|rule| Some((rule, rule.finding(&record)?)))?;
-        let Finding { outcome, severity, entity: kind, policy, name } = finding;
-        let name = name.or_else(|| kind.name(&record).cloned()).unwrap_or_else(|| "unknown".into());
-        Some(Match { rule, outcome, severity, entity: Entity { kind, name }, policy, record })
+        let alternatives = self.0.iter().flat_map(|&rule| rule.alternatives.iter().map(move |each| (rule, each)));
+        let (rule, alternative) = alternatives.into_iter().find(|(_, alternative)| alternative.accepts(&record))?;
+        let subject = (alternative.subject)(&record)?;
+        let severity = alternative.severity.of_call(record.is_aws_internal());
+        let (facts, policy) = Facts::of_record(record, subject);
+        Some(Match { rule, outcome: alternative.outcome, severity, policy, facts })
     }
 
-    /// What every record holds that a rule can accept.
-    ///
-    /// # Errors
-    /// A rule's needle is none.
-    pub fn needles(&self) -> Result<Needles, NeedleError> {
-        Needles::new(self.0.iter().flat_map(|rule| rule.needles).copied())
-    }
-}
-
-impl Rule {
-    fn finding(&self, record: &Record) -> Option<Finding> {
-        self.alternatives.iter().find(|way| way.accepts(record)).and_then(|way| (way.finding)(record))
+    /// What every record that a rule accepts contains.
+    pub fn needles(&self) -> Needles {
+        Needles::new(self.0.iter().flat_map(|rule| rule.needles).cloned())
     }
 }
 
-/// Of a call that names its entity and its policy.
-fn finding(
-    record: &Record,
-    verb: &str,
-    outcome: Outcome,
-    severity: Severity,
-    policy: fn(&Record) -> Option<Policy>,
-) -> Option<Finding> {
-    let entity = EntityType::of_call(record, verb)?;
-    Some(Finding { outcome, severity, entity, policy: Some(policy(record)?), name: None })
+impl Alternative {
+    pub fn accepts(&self, record: &Record) -> bool {
+        self.checks.iter().all(|check| check.passes(record))
+    }
+}
+
+impl Grade {
+    fn of_call(self, is_aws_internal: bool) -> Severity {
+        match self {
+            Grade::Always(severity) => severity,
+            Grade::ByCaller { aws, others } => {
+                if is_aws_internal {
+                    aws
+                } else {
+                    others
+                }
+            }
+        }
+    }
 }
 
 impl Match {
-    /// What all matches of one incident share. The policy's version is not part of it: V2 and V3 attached
-    /// together are one incident. Each removal is an incident of its own, of which only copies fall together.
-    /// Printable ASCII of bounded length, whatever the record holds.
+    /// What all matches of one incident share. The policy's version is not part of it: V2 and V3 attached together are
+    /// one incident. Each removal is an incident of its own. Printable ASCII of bounded length, whatever the record
+    /// contains.
     pub fn dedup_key(&self) -> String {
-        let name = match self.entity.name.iam_name() {
+        let Facts { account_id, entity, evidence, .. } = &self.facts;
+        let name = match entity.name.iam_name() {
             Some(name) => name.to_owned(),
-            None => format!("sha256:{}", self.entity.name.fingerprint()),
+            None => format!("sha256:{}", entity.name.fingerprint()),
         };
-        let (rule, account, kind, outcome) = (self.rule.id, self.record.account_id(), self.entity.kind, self.outcome);
-        let key = format!("{rule}:{account}:{kind}:{name}:{outcome}");
-        match &self.record.request_id {
-            Some(id) if outcome == Outcome::Removed => match id.identifier() {
+        let key = format!("{}:{account_id}:{}:{name}:{}", self.rule.id, entity.kind, self.outcome);
+        match &evidence.request_id {
+            Some(id) if self.outcome == Outcome::Removed => match id.identifier() {
                 Some(id) => format!("{key}:{id}"),
                 None => format!("{key}:sha256:{}", id.fingerprint()),
             },
@@ -169,9 +163,14 @@ impl Match {
         }
     }
 
-    /// Whether it goes first where not all alerts can go out at once.
+    /// Whether it is published before others: there may not be time for all of them.
     pub fn is_urgent(&self) -> bool {
-        self.severity == Severity::Critical || self.record.is_aws_internal()
+        self.severity == Severity::Critical || self.facts.actor.aws_internal
+    }
+
+    /// What happened, in one line, with the entity's name as the format shows it.
+    pub fn title(&self, name: &str) -> String {
+        self.outcome.title(self.facts.entity.kind, name, &self.facts.account_id)
     }
 }
 
@@ -182,73 +181,31 @@ impl Outcome {
             Outcome::Quarantined => format!("IAM {kind} {name} quarantined in account {account}"),
             Outcome::Failed => format!("Quarantine of IAM {kind} {name} FAILED in account {account}"),
             Outcome::Removed => format!("Quarantine of IAM {kind} {name} REMOVED in account {account}"),
-            Outcome::Denied => format!("Quarantine of IAM {kind} {name} perhaps denied in account {account}"),
+            Outcome::Denied => format!("Quarantine of IAM {kind} {name} possibly denied in account {account}"),
         }
     }
 }
 
-impl EntityType {
-    const ALL: [EntityType; 3] = [EntityType::User, EntityType::Group, EntityType::Role];
-
-    /// The entity type that an IAM policy call is about, such as `AttachUserPolicy` for the verb `Attach`.
-    fn of_call(record: &Record, verb: &str) -> Option<EntityType> {
-        let name = record.event_name.as_ref()?;
-        let is_of = |kind: &EntityType| {
-            let noun = match kind {
-                EntityType::User => "User",
-                EntityType::Group => "Group",
-                EntityType::Role => "Role",
-            };
-            name.test(|name| name.strip_prefix(verb).and_then(|rest| rest.strip_suffix("Policy")) == Some(noun))
-        };
-        Self::ALL.into_iter().find(is_of)
+/// Outcome, severity and note.
+impl fmt::Display for Alternative {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}, {}", self.outcome, self.severity)?;
+        self.note.map_or(Ok(()), |note| write!(f, " ({note})"))
     }
+}
 
-    fn name(self, record: &Record) -> Option<&Untrusted> {
-        let parameters = record.request_parameters.as_ref()?;
+impl fmt::Display for Grade {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            EntityType::User => &parameters.user_name,
-            EntityType::Group => &parameters.group_name,
-            EntityType::Role => &parameters.role_name,
+            Grade::Always(severity) => severity.fmt(f),
+            Grade::ByCaller { aws, others } => write!(f, "{aws} if AWS made the call, else {others}"),
         }
-        .as_ref()
     }
 }
 
-impl Policy {
-    /// The managed policy of a call, if it is of the quarantine family: an ARN of the account `aws`, in which only
-    /// AWS can create policies, so every suffix of the name is AWS's next version.
-    ///
-    /// <https://docs.aws.amazon.com/aws-managed-policy/latest/reference/AWSCompromisedKeyQuarantineV3.html>
-    fn managed(record: &Record) -> Option<Policy> {
-        let arn = record.request_parameters.as_ref()?.policy_arn.as_ref()?;
-        let name = arn.part(|arn| {
-            let mut parts = arn.splitn(6, ':');
-            let is_aws = parts.next() == Some("arn")
-                && parts.next().is_some_and(|partition| !partition.is_empty())
-                && parts.by_ref().take(3).eq(["iam", "", "aws"]);
-            let path_and_name = parts.next()?.strip_prefix("policy/")?;
-            let name = path_and_name.rsplit('/').next()?;
-            (is_aws && name.starts_with("AWSCompromisedKeyQuarantine")).then_some(name)
-        })?;
-        Some(Policy { name, arn: Some(arn.clone()) })
-    }
-
-    /// The inline policy of a call, if it bears one of the names that AWS used before 2020. Any customer can
-    /// choose the name of an inline policy, so only these count.
-    fn inline(record: &Record) -> Option<Policy> {
-        let name = record.request_parameters.as_ref()?.policy_name.as_ref()?;
-        let is_quarantine = name.test(|name| {
-            let version = name.strip_prefix("AWSCompromisedKeyQuarantine");
-            let is_version = |version: &str| {
-                version.is_empty()
-                    || version
-                        .strip_prefix('V')
-                        .is_some_and(|digits| !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()))
-            };
-            version.is_some_and(is_version) || name == "AWSExposedCredentialPolicy_DO_NOT_REMOVE"
-        });
-        is_quarantine.then(|| Policy { name: name.clone(), arn: None })
+impl Serialize for Grade {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
     }
 }
 
@@ -271,17 +228,6 @@ impl fmt::Display for Severity {
             Severity::Medium => "MEDIUM",
             Severity::High => "HIGH",
             Severity::Critical => "CRITICAL",
-        })
-    }
-}
-
-/// As the alert spells it.
-impl fmt::Display for EntityType {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            EntityType::User => "user",
-            EntityType::Group => "group",
-            EntityType::Role => "role",
         })
     }
 }

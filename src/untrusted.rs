@@ -1,7 +1,7 @@
-//! A string from a log: whoever makes API calls in the account chooses what is in it.
+//! A string from a log. Anyone who makes API calls in the account can choose it.
 //!
-//! JSON carries it exactly. Text is another matter: a terminal, a mail client and a shell each have their own
-//! ways to be deceived, so an [`Untrusted`] has no `Display`, and each format chooses how to make it safe.
+//! JSON carries it exactly. A terminal, an email client and a shell can each be deceived in their own way, so an
+//! [`Untrusted`] has no `Display`: every text format must choose how to make it safe.
 
 use std::fmt;
 
@@ -17,7 +17,7 @@ use sha2::{Digest, Sha256};
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Untrusted(String);
 
-/// A string of a log is carried exactly up to this many bytes; beyond, it is cut.
+/// A string is carried exactly up to this many bytes. A longer one is cut.
 pub const EXACT_BYTES: usize = 4 * 1024;
 
 impl Untrusted {
@@ -25,7 +25,7 @@ impl Untrusted {
         Untrusted(text.into())
     }
 
-    /// Whether the string is what a rule looks for. The closure must not let it out.
+    /// Whether the string passes a condition. The closure must not leak it.
     pub fn test(&self, condition: impl FnOnce(&str) -> bool) -> bool {
         condition(&self.0)
     }
@@ -35,12 +35,12 @@ impl Untrusted {
         find(&self.0).map(Untrusted::new)
     }
 
-    /// The string behind a text of ours, as untrusted as before.
+    /// The string after a trusted prefix, as untrusted as before.
     pub fn prefixed(&self, prefix: &str) -> Untrusted {
         Untrusted(format!("{prefix}{}", self.0))
     }
 
-    /// Whether serialising it cuts it.
+    /// Whether serializing it cuts it.
     pub fn is_cut(&self) -> bool {
         self.is_longer_than(EXACT_BYTES)
     }
@@ -49,32 +49,31 @@ impl Untrusted {
         self.0.len() > bytes
     }
 
-    /// The string itself, if it is a name that IAM allows: at most 128 of `A-Z a-z 0-9 _ + = , . @ -`.
-    /// Such a name is safe in any text and, quoted, in a command line.
+    /// The string itself if it is a name that IAM allows: at most 128 of `A-Z a-z 0-9 _ + = , . @ -`. Such a name is safe in
+    /// any text and, quoted, in a command line.
     ///
     /// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html>
     pub fn iam_name(&self) -> Option<&str> {
         self.if_made_of(1..=128, |byte| byte.is_ascii_alphanumeric() || b"_+=,.@-".contains(&byte))
     }
 
-    /// The string itself, if it is an account id: 12 digits.
+    /// The string itself if it is an account id: 12 digits.
     pub fn account_id(&self) -> Option<&str> {
         self.if_made_of(12..=12, |byte| byte.is_ascii_digit())
     }
 
-    /// The string itself, if it is an access key id: `A` and 15 to 127 of `A-Z 0-9`.
+    /// The string itself if it is an access key id: `A` and 15 to 127 of `A-Z 0-9`.
     pub fn access_key_id(&self) -> Option<&str> {
         let id = self.if_made_of(16..=128, |byte| byte.is_ascii_uppercase() || byte.is_ascii_digit())?;
         id.starts_with('A').then_some(id)
     }
 
-    /// The string itself, if it could be the ARN of a policy: made of IAM names, `:` and `/`.
+    /// The string itself if it may be the ARN of a policy: IAM names, `:` and `/`.
     pub fn arn(&self) -> Option<&str> {
         self.if_made_of(20..=2048, |byte| byte.is_ascii_alphanumeric() || b"_+=,.@-:/".contains(&byte))
     }
 
-    /// The string itself, if it is what AWS calls its regions, partitions, request and event ids:
-    /// letters, digits and `-`.
+    /// The string itself if it has the form of AWS's regions, partitions, request and event ids: letters, digits and `-`.
     pub fn identifier(&self) -> Option<&str> {
         self.if_made_of(1..=64, |byte| byte.is_ascii_alphanumeric() || byte == b'-')
     }
@@ -83,17 +82,17 @@ impl Untrusted {
         (length.contains(&self.0.len()) && self.0.bytes().all(allowed)).then_some(self.0.as_str())
     }
 
-    /// A copy, cut to at most so many bytes.
-    pub fn shortened(&self, most: usize) -> Untrusted {
+    /// A copy, cut to at most `max_bytes`.
+    pub fn shortened(&self, max_bytes: usize) -> Untrusted {
         let mut copy = self.clone();
-        copy.cut(most);
+        copy.cut(max_bytes);
         copy
     }
 
-    /// The longest part of ASCII letters, digits and `_`, if it is that long.
-    pub fn longest_word(&self, least: usize) -> Option<String> {
+    /// The longest part of ASCII letters, digits and `_` that has at least `min` and at most 128 characters.
+    pub fn longest_word(&self, min: usize) -> Option<String> {
         let words = self.0.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
-        words.filter(|word| (least..=128).contains(&word.len())).max_by_key(|word| word.len()).map(str::to_owned)
+        words.filter(|word| (min..=128).contains(&word.len())).max_by_key(|word| word.len()).map(str::to_owned)
     }
 
     /// See [`fingerprint`].
@@ -101,39 +100,39 @@ impl Untrusted {
         fingerprint(&self.0)
     }
 
-    /// Cuts it, in place, to at most so many bytes.
-    pub fn cut(&mut self, most: usize) {
-        self.0.truncate(self.0.floor_char_boundary(most));
+    /// Cuts it to at most `max_bytes`.
+    pub fn cut(&mut self, max_bytes: usize) {
+        self.0.truncate(self.0.floor_char_boundary(max_bytes));
     }
 
-    /// One line of text for a person, at most `most` characters long; see [`visible`].
-    pub fn visible(&self, most: usize) -> String {
-        visible(&self.0, most)
+    /// One line of text for people, at most `max_chars` long. See [`visible`].
+    pub fn visible(&self, max_chars: usize) -> String {
+        visible(&self.0, max_chars)
     }
 
-    /// One line of printable ASCII, at most `most` characters long and never empty; what is not ASCII becomes `?`.
-    pub fn ascii(&self, most: usize) -> String {
+    /// One line of printable ASCII, at most `max` characters long and never empty. Other characters become `?`.
+    pub fn ascii(&self, max: usize) -> String {
         let mut text: String =
-            self.0.chars().take(most).map(|c| if c == ' ' || c.is_ascii_graphic() { c } else { '?' }).collect();
-        if self.0.chars().nth(most).is_some() {
-            text.replace_range(most.saturating_sub(2).., "..");
+            self.0.chars().take(max).map(|c| if c == ' ' || c.is_ascii_graphic() { c } else { '?' }).collect();
+        if self.0.chars().nth(max).is_some() {
+            text.replace_range(max.saturating_sub(2).., "..");
         }
         if text.trim().is_empty() { "unknown".into() } else { text }
     }
 }
 
-/// 32 hexadecimal digits that no other text has: the first half of its SHA-256.
+/// 32 hexadecimal digits that identify a text: the first half of its SHA-256.
 pub fn fingerprint(text: &str) -> String {
     let number = Sha256::digest(text).iter().take(16).fold(0, |number, &byte| number << 8 | u128::from(byte));
     format!("{number:032x}")
 }
 
-/// One line of text in which nothing is hidden and nothing acts: control, zero-width and direction-changing
-/// characters stand there as `\u{…}`, and what exceeds `most` characters is cut with `…`.
-pub fn visible(text: &str, most: usize) -> String {
+/// One line of text that hides nothing and has no effect on a terminal: control, zero-width and direction-changing
+/// characters are shown as `\u{…}`, and a text of more than `max_chars` is cut with `…`.
+pub fn visible(text: &str, max_chars: usize) -> String {
     let mut line = String::new();
     for (count, c) in text.chars().enumerate() {
-        if count == most {
+        if count == max_chars {
             line.push('…');
             break;
         }
@@ -142,8 +141,8 @@ pub fn visible(text: &str, most: usize) -> String {
     line
 }
 
-/// Characters that move, hide or reorder text: Unicode's general categories Cc, Cf, Zl, Zp and Co, and the
-/// letters that are blank (UTS #39). A space that is not U+0020 is left: it shows.
+/// Characters that move, hide or reorder text: Unicode's general categories Cc, Cf, Zl, Zp and Co, and blank letters
+/// (UTS #39). Other spaces than U+0020 are visible, and not among them.
 pub fn acts(c: char) -> bool {
     c.is_control()
         || matches!(c,
@@ -167,7 +166,7 @@ impl Serialize for Untrusted {
     }
 }
 
-/// Debug output ends in logs and panics: it tells the length alone.
+/// Debug output ends up in logs and panics, so it shows only the length.
 impl fmt::Debug for Untrusted {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Untrusted({} bytes)", self.0.len())
@@ -196,13 +195,13 @@ mod tests {
     }
 
     #[test]
-    fn ascii_holds_no_line_break_and_is_never_empty() {
+    fn ascii_has_no_line_break_and_is_never_empty() {
         assert_eq!(Untrusted::new("ü\nSubject: x").ascii(99), "??Subject: x");
         assert_eq!(Untrusted::new("").ascii(99), "unknown");
     }
 
     #[test]
-    fn a_shell_command_is_no_iam_name() {
+    fn a_shell_command_is_not_an_iam_name() {
         assert_eq!(Untrusted::new("deploy@ci+prod=1,a.b-c_d").iam_name(), Some("deploy@ci+prod=1,a.b-c_d"));
         for name in ["", "a b", "$(id)", "a;b", "a'b", "a/b", "a\n", "ü", &"x".repeat(129)] {
             assert_eq!(Untrusted::new(name).iam_name(), None, "{name:?}");
@@ -234,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn debug_tells_the_length_alone() {
+    fn debug_shows_only_the_length() {
         assert_eq!(format!("{:?}", Untrusted::new("secret")), "Untrusted(6 bytes)");
     }
 }

@@ -1,9 +1,9 @@
-"""The stack as a user deploys it, on the local AWS: `sam deploy` in each source mode, and all that an operator does.
+"""Tests the stack as a user deploys it, on the local AWS: `sam deploy` for each source, and every operator command.
 
     python tests/deployed.py BOOTSTRAP
 
-What the local AWS refuses is taken out of the template first (tools/local_aws.py names it): a trail cannot be created
-there, so for new-trail the bucket, its policy and all behind it are tested.
+Resources that the local AWS rejects are removed from the template first (REFUSED in tools/local_aws.py). It cannot
+create a trail, so for new-trail the tests cover the bucket, its policy and everything after it.
 """
 
 import contextlib
@@ -28,7 +28,7 @@ KEY = "AWSLogs/123456789012/CloudTrail/us-east-1/2026/11/24/123456789012_CloudTr
 
 
 class Stack:
-    """A stack on a local AWS of its own."""
+    """A stack on its own local AWS."""
 
     def __init__(self, endpoint, folder):
         self.endpoint, self.folder = endpoint, folder
@@ -61,7 +61,7 @@ class Stack:
         return subprocess.run(command, env=self.environment, capture_output=True, text=True, stdin=subprocess.DEVNULL)
 
     def listen(self, topic):
-        """A queue that gets what is published to the topic."""
+        """Subscribes a new queue to the topic and returns its URL."""
         sqs = self.client("sqs")
         queue = sqs.create_queue(QueueName=f"listen-{topic.rsplit(':')[-1]}")["QueueUrl"]
         arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
@@ -133,7 +133,7 @@ class Deployed(unittest.TestCase):
         self.assertIsNotNone(body, stack.log(out["LogGroupName"]))
         self.assertEqual(json.loads(body)["entity"]["name"], entity)
 
-    def test_existing_bucket_created_updated_and_deleted(self):
+    def test_existing_bucket_stack_is_created_updated_and_deleted(self):
         stack = self.stack()
         bucket = self.bucket(stack)
         parameters = {"Source": "existing-bucket", "LogBucketName": bucket, "AlertEmail": "a@example.com", "FastPath": "on"}
@@ -142,12 +142,12 @@ class Deployed(unittest.TestCase):
         queue = sqs.get_queue_attributes(QueueUrl=out["DeliveryQueueUrl"], AttributeNames=["All"])["Attributes"]
         redrive = json.loads(queue["RedrivePolicy"])
         self.assertEqual((queue["VisibilityTimeout"], int(redrive["maxReceiveCount"])), ("360", 5))
-        self.assertEqual(redrive["deadLetterTargetArn"], out["FailureQueueArn"])
+        self.assertEqual(redrive["deadLetterTargetArn"], out["DeadLetterQueueArn"])
         rules = [rule for rule in events.list_rules()["Rules"] if "EventPattern" in rule]
         self.assertEqual(len(rules), 2)
         for rule in rules:
             [target] = events.list_targets_by_rule(Rule=rule["Name"])["Targets"]
-            self.assertEqual((target["Arn"], target["DeadLetterConfig"]["Arn"]), (out["DeliveryQueueArn"], out["FailureQueueArn"]))
+            self.assertEqual((target["Arn"], target["DeadLetterConfig"]["Arn"]), (out["DeliveryQueueArn"], out["DeadLetterQueueArn"]))
         self.alerts(stack, out, bucket)
         table = stack.client("dynamodb").describe_table(TableName=out["DedupTableName"])["Table"]
         self.assertEqual(table["KeySchema"], [{"AttributeName": "dedup_key", "KeyType": "HASH"}])
@@ -161,11 +161,11 @@ class Deployed(unittest.TestCase):
 
         stack.sam("delete", "--stack-name", "quarantine-alert", "--no-prompts", "--region", local_aws.REGION)
         self.assertEqual(stack.client("lambda").list_functions()["Functions"], [])
-        # The bucket is somebody else's, and what was alerted outlives the stack.
+        # The bucket is not part of the stack, and the dedup table outlives it.
         self.assertEqual(stack.client("s3").list_objects_v2(Bucket=bucket)["KeyCount"], 1)
         self.assertIn(out["DedupTableName"], stack.client("dynamodb").list_tables()["TableNames"])
 
-    def test_existing_topic(self):
+    def test_existing_topic_stack_is_created_and_deleted(self):
         stack = self.stack()
         topic = stack.client("sns").create_topic(Name="log-files")["TopicArn"]
         stack.client("s3").create_bucket(Bucket="example-trail-logs")
@@ -178,7 +178,7 @@ class Deployed(unittest.TestCase):
         stack.sam("delete", "--stack-name", "quarantine-alert", "--no-prompts", "--region", local_aws.REGION)
         self.assertEqual(stack.client("sns").list_subscriptions_by_topic(TopicArn=topic)["Subscriptions"], [])
 
-    def test_new_trail_but_for_the_trail(self):
+    def test_new_trail_stack_without_the_trail_is_created_and_deleted(self):
         stack = self.stack()
         out = stack.deploy(Source="new-trail", OrganizationId="o-a1b2c3d4e5")
         s3 = stack.client("s3")
@@ -190,7 +190,7 @@ class Deployed(unittest.TestCase):
         stack.sam("delete", "--stack-name", "quarantine-alert", "--no-prompts", "--region", local_aws.REGION)
         self.assertEqual(s3.list_objects_v2(Bucket=out["LogBucket"])["KeyCount"], 1)
 
-    def test_every_option_at_once(self):
+    def test_all_options_work_together(self):
         stack = self.stack()
         kms = stack.client("kms")
         logs, own = (kms.create_key()["KeyMetadata"]["Arn"] for _ in range(2))
@@ -202,25 +202,25 @@ class Deployed(unittest.TestCase):
             MemoryMiB="512", MaxInflatedMiB="100", LogRetentionDays="365", AlertEmail="a@example.com",
             OperationsEmail="o@example.com",
         )
-        # The local AWS forgets keys and boundary, which tests/function/template.rs holds.
+        # The local AWS ignores the keys and the boundary. tests/function/template.rs covers them.
         [function] = stack.client("lambda").list_functions()["Functions"]
         self.assertEqual((function["MemorySize"], function["Environment"]["Variables"]["MAX_INFLATED_MIB"]), (512, "100"))
         self.alerts(stack, out, "example-trail-logs")
 
-    def test_a_poison_delivery_pages_and_is_redriven(self):
+    def test_failed_delivery_raises_an_alarm_and_is_redriven(self):
         stack = self.stack()
         bucket = self.bucket(stack)
         out = stack.deploy(Source="existing-bucket", LogBucketName=bucket)
         sqs, cloudwatch = stack.client("sqs"), stack.client("cloudwatch")
-        # In place of five times six minutes.
+        # Instead of five times six minutes.
         sqs.set_queue_attributes(QueueUrl=out["DeliveryQueueUrl"], Attributes={"VisibilityTimeout": "1"})
         key = stack.put(bucket, "quarantined", b"no log file")
         waiting = lambda: sqs.get_queue_attributes(  # noqa: E731
-            QueueUrl=out["FailureQueueUrl"], AttributeNames=["ApproximateNumberOfMessages"]
+            QueueUrl=out["DeadLetterQueueUrl"], AttributeNames=["ApproximateNumberOfMessages"]
         )["Attributes"]["ApproximateNumberOfMessages"]
         self.assertEqual(until(lambda: waiting() == "1" and "1"), "1", stack.log(out["LogGroupName"]))
-        # The local AWS counts receives, whether or not an invocation has ended, and keeps its log when it has.
-        said_it = lambda: f"{key} is no log file" in stack.log(out["LogGroupName"])  # noqa: E731
+        # The local AWS counts receives while an invocation runs, and stores its log only when it ends.
+        said_it = lambda: f"{key} is not a log file" in stack.log(out["LogGroupName"])  # noqa: E731
         self.assertTrue(until(said_it), stack.log(out["LogGroupName"]))
 
         page = stack.listen(out["OperationsTopicArn"])
@@ -228,11 +228,11 @@ class Deployed(unittest.TestCase):
         for alarm in alarms:
             self.assertEqual(alarm["AlarmActions"], [out["OperationsTopicArn"]], alarm["AlarmName"])
         [alarm] = [each for each in alarms if each["MetricName"] == "ApproximateNumberOfMessagesVisible"]
-        self.assertTrue(out["FailureQueueUrl"].endswith("/" + alarm["Dimensions"][0]["Value"]))
+        self.assertTrue(out["DeadLetterQueueUrl"].endswith("/" + alarm["Dimensions"][0]["Value"]))
         cloudwatch.set_alarm_state(AlarmName=alarm["AlarmName"], StateValue="ALARM", StateReason="test")
         self.assertIn(alarm["AlarmName"], stack.receive(page) or "")
 
-        # The log file is put right, and redriven.
+        # Replace the log file with a valid one, then redrive the delivery.
         sqs.set_queue_attributes(QueueUrl=out["DeliveryQueueUrl"], Attributes={"VisibilityTimeout": "60"})
         alerts = stack.listen(out["AlertTopicArn"])
         stack.client("s3").put_object(
@@ -240,11 +240,11 @@ class Deployed(unittest.TestCase):
         )
         self.assertIsNotNone(stack.receive(alerts))
         redriven = stack.operate("redrive", "quarantine-alert")
-        self.assertEqual((redriven.returncode, redriven.stdout), (0, "1 deliveries are handed to the function again.\n"))
+        self.assertEqual((redriven.returncode, redriven.stdout), (0, "Deliveries moved to the delivery queue: 1\n"))
         self.assertTrue(until(lambda: "Suppressed match: its incident is alerted." in stack.log(out["LogGroupName"])))
         self.assertEqual(waiting(), "0")
 
-    def test_eventbridge_is_enabled_and_all_else_is_kept(self):
+    def test_enable_eventbridge_keeps_the_other_notifications(self):
         stack = self.stack()
         s3 = stack.client("s3")
         s3.create_bucket(Bucket="busy")
@@ -258,7 +258,8 @@ class Deployed(unittest.TestCase):
         })
         before = s3.get_bucket_notification_configuration(Bucket="busy")
         refused = stack.operate("enable-eventbridge", "busy")
-        self.assertEqual((refused.returncode, refused.stderr), (1, "Nothing is changed.\n"))
+        canceled = "Canceled. The notification configuration of bucket busy was not changed.\n"
+        self.assertEqual((refused.returncode, refused.stderr), (1, canceled))
         self.assertNotIn("EventBridgeConfiguration", s3.get_bucket_notification_configuration(Bucket="busy"))
         enabled = stack.operate("enable-eventbridge", "busy", "--yes")
         self.assertIn('+  "EventBridgeConfiguration": {}', enabled.stdout, enabled.stderr)
@@ -271,27 +272,27 @@ class Deployed(unittest.TestCase):
         self.assertEqual((unreadable.returncode, unreadable.stdout), (1, ""))
         self.assertIn("NoSuchBucket", unreadable.stderr)
 
-    def test_the_proof_of_life(self):
+    def test_prove_receives_its_alert_and_cleans_up(self):
         stack = self.stack()
         bucket = self.bucket(stack)
         out = stack.deploy(Source="existing-bucket", LogBucketName=bucket)
         refused = stack.operate("prove", "quarantine-alert")
         self.assertEqual(refused.returncode, 1)
-        self.assertIn("Nobody gets the alerts", refused.stderr)
+        self.assertIn("Nobody receives the alerts", refused.stderr)
         stack.listen(out["AlertTopicArn"])
-        self.assertIn("Nobody gets what is wrong with the alerter", stack.operate("prove", "quarantine-alert").stderr)
+        self.assertIn("Nobody receives the alarms", stack.operate("prove", "quarantine-alert").stderr)
         stack.listen(out["OperationsTopicArn"])
         proved = stack.operate("prove", "quarantine-alert", "some/prefix/")
         self.assertEqual(proved.returncode, 0, proved.stdout + proved.stderr)
-        self.assertIn("The alert came: TEST IAM user proof-of-life-", proved.stdout)
+        self.assertIn("The alert arrived: TEST IAM user proof-of-life-", proved.stdout)
         self.assertIn("Subscription filters work on the message body", proved.stdout)
-        # Nothing is left but what was there.
+        # The proof leaves nothing in the bucket or on the topics.
         self.assertEqual(stack.client("s3").list_objects_v2(Bucket=bucket)["KeyCount"], 0)
         for topic in (out["AlertTopicArn"], out["OperationsTopicArn"]):
             self.assertEqual(len(stack.client("sns").list_subscriptions_by_topic(TopicArn=topic)["Subscriptions"]), 1)
 
-    def test_each_permission_is_needed_and_without_it_nothing_is_lost(self):
-        # The local AWS asks for no permission where it polls the queue and writes the log itself.
+    def test_each_permission_is_required_and_no_alert_is_lost_without_it(self):
+        # The local AWS itself polls the queue and writes the log, and requires no permission for that.
         stack = self.stack(auth=True)
         bucket = "example-trail-logs"
         stack.client("s3").create_bucket(Bucket=bucket)
@@ -302,12 +303,12 @@ class Deployed(unittest.TestCase):
             stack.endpoint, BOOTSTRAP, "quarantine-alert", {"Source": "existing-bucket", "LogBucketName": bucket}
         )
         alerts, iam, role = stack.listen(out["AlertTopicArn"]), stack.client("iam"), out["FunctionRoleArn"].rsplit("/")[-1]
-        # In place of six minutes.
+        # Instead of six minutes.
         stack.client("sqs").set_queue_attributes(QueueUrl=out["DeliveryQueueUrl"], Attributes={"VisibilityTimeout": "5"})
         [name] = iam.list_role_policies(RoleName=role)["PolicyNames"]
         whole = iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"]
         text = (ROOT / "events/log-files/quarantined.json").read_text()
-        # Action, what the log says, and whether the alert goes out all the same.
+        # Action, the text in the log, and whether the alert is still sent.
         table = [
             ("s3:GetObject", "access denied", False),
             ("dynamodb:GetItem", "the dedup table", True),
@@ -328,7 +329,7 @@ class Deployed(unittest.TestCase):
                     self.assertIsNone(body)
                 iam.put_role_policy(RoleName=role, PolicyName=name, PolicyDocument=json.dumps(whole))
                 if not alerted:
-                    # It is handed back, and comes again by itself.
+                    # The delivery returns to the queue and is redelivered.
                     self.assertEqual(json.loads(stack.receive(alerts))["entity"]["name"], user)
 
 

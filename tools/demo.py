@@ -1,4 +1,4 @@
-"""The main job on the local AWS: a log file is put into the bucket, and the alert comes out of the mailbox.
+"""Demonstrates the whole pipeline on the local AWS: a log file goes into the bucket, and the alert email comes out.
 
     python tools/demo.py BOOTSTRAP
 """
@@ -28,7 +28,7 @@ LONGEST_SECONDS = 60
 
 
 class Relay(http.server.ThreadingHTTPServer):
-    """Stands between the function and the local SNS, which does not keep the mails that it is told to send."""
+    """Forwards requests to the local AWS and records the emails, which the local SNS does not keep."""
 
     daemon_threads = True
 
@@ -84,11 +84,11 @@ def wait_for(what, look):
         if found := look():
             return found
         time.sleep(0.2)
-    sys.exit(f"waited {LONGEST_SECONDS} s in vain for {what}")
+    sys.exit(f"timed out after {LONGEST_SECONDS} s waiting for {what}")
 
 
 def logged(logs, group, sentence):
-    """The log lines that hold the sentence, without the function's colours and request ids."""
+    """Returns the log lines that contain the sentence, without the function's colors and request IDs."""
     events = logs.filter_log_events(logGroupName=group)["events"]
     lines = [event["message"] for event in events if sentence in event["message"]]
     return [line[line.index(sentence) :].strip() for line in lines]
@@ -99,36 +99,36 @@ def demo(bootstrap):
         mailbox.target = endpoint.removeprefix("http://")
         s3, logs = local_aws.client("s3", endpoint), local_aws.client("logs", endpoint)
 
-        step(f"A log bucket, s3://{BUCKET}, with its EventBridge notifications on")
+        step(f"Create the log bucket s3://{BUCKET} with EventBridge notifications enabled")
         s3.create_bucket(Bucket=BUCKET)
         s3.put_bucket_notification_configuration(
             Bucket=BUCKET, NotificationConfiguration={"EventBridgeConfiguration": {}}
         )
 
-        step("template.yaml is deployed: rule, queues, function, dedup table, topics, alarm")
+        step("Deploy template.yaml: rule, queues, function, dedup table, topics, alarms")
         parameters = {"Source": "existing-bucket", "LogBucketName": BUCKET, "AlertEmail": "security@example.com"}
         outputs = local_aws.deploy(endpoint, bootstrap, "quarantine-alert", parameters)
         for name, value in sorted(outputs.items()):
             print(f"   {name:<19}{value}")
 
-        step("CloudTrail delivers a log file with a quarantine in it")
+        step("CloudTrail delivers a log file that contains a quarantine")
         body = gzip.compress((ROOT / "events/log-files/quarantined.json").read_bytes())
         put = time.monotonic()
         s3.put_object(Bucket=BUCKET, Key=KEY, Body=body)
         print(f"   s3://{BUCKET}/{KEY}")
-        subject, mail = wait_for("the alert", lambda: mailbox.mails and mailbox.mails[0])
+        subject, mail = wait_for("the alert email", lambda: mailbox.mails and mailbox.mails[0])
 
-        step(f"{time.monotonic() - put:.1f} s later, in the mailbox of security@example.com")
+        step(f"{time.monotonic() - put:.1f} s later, security@example.com receives this email")
         print(textwrap.indent(f"Subject: {subject}\n\n{mail}", "   │ ", lambda _: True))
 
         step("CloudTrail delivers the same log file again")
         s3.put_object(Bucket=BUCKET, Key=KEY, Body=body)
         sentence = "Suppressed match: its incident is alerted."
-        [line] = wait_for("the suppression", lambda: logged(logs, outputs["LogGroupName"], sentence))
+        [line] = wait_for("the suppressed match", lambda: logged(logs, outputs["LogGroupName"], sentence))
         print(f"   {line}")
         if len(mailbox.mails) != 1:
-            sys.exit(f"there should be one mail, but there are {len(mailbox.mails)}")
-        step("One incident, one alert. The local AWS is shut down.")
+            sys.exit(f"expected one email for one incident, but {len(mailbox.mails)} were sent")
+        step("One incident, one alert. Stopping the local AWS")
 
 
 if __name__ == "__main__":

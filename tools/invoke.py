@@ -1,4 +1,4 @@
-"""One invocation of the function under cargo-lambda, against the local AWS with the sample log files in its bucket.
+"""Invokes the function once under cargo-lambda, against the local AWS with the sample log files in its bucket.
 
     python tools/invoke.py BOOTSTRAP EVENT.json
 """
@@ -24,7 +24,7 @@ QUIET = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
 
 @contextlib.contextmanager
 def running(*command, **options):
-    """A program that ends with the block."""
+    """Runs a program until the block ends."""
     process = subprocess.Popen(command, stdin=subprocess.DEVNULL, **options)
     try:
         yield process
@@ -34,13 +34,13 @@ def running(*command, **options):
 
 
 def wait_for_port(port):
-    # By connecting only: for cargo-lambda, an HTTP request would be an invocation.
+    # Only connect: cargo-lambda treats any HTTP request as an invocation.
     for _ in range(100):
         with contextlib.suppress(OSError):
             socket.create_connection(("127.0.0.1", port), 1).close()
             return
         time.sleep(0.1)
-    sys.exit("cargo-lambda does not start")
+    sys.exit(f"cargo-lambda did not start: nothing listens on 127.0.0.1:{port} after 10 s")
 
 
 def invoke(bootstrap, event):
@@ -73,7 +73,7 @@ def invoke(bootstrap, event):
         with running(CARGO_LAMBDA, "lambda", "watch", "--only-lambda-apis", *at, **QUIET):
             wait_for_port(port)
             with running(bootstrap, env=environment):
-                # Without an end of its own it would wait for ever for a function that cannot start.
+                # Without a timeout, it would wait forever for a function that cannot start.
                 command = ["timeout", "60", CARGO_LAMBDA, "lambda", "invoke", *at, "--data-file", event]
                 return subprocess.run(command, check=False).returncode
 

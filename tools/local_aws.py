@@ -1,9 +1,9 @@
-"""The local AWS of demo and tests: MiniStack on a free loopback port, and our template deployed into it.
+"""The local AWS for the demo and the tests: MiniStack on a free loopback port, with template.yaml deployed into it.
 
-As a program it serves until its standard input ends, which it also does when its parent is killed:
+    python tools/local_aws.py serve [--auth]     Print the endpoint, then serve until standard input closes
+    python tools/local_aws.py deploy ENDPOINT BOOTSTRAP NAME [PARAMETER=VALUE ...]     Print the stack's outputs
 
-    python tools/local_aws.py serve [--auth]     prints the endpoint, then serves
-    python tools/local_aws.py deploy ENDPOINT BOOTSTRAP NAME [PARAMETER=VALUE ...]     prints the stack's outputs
+Standard input also closes when the parent process is killed.
 """
 
 import contextlib
@@ -29,8 +29,8 @@ from samtranslator.yaml_helper import yaml_parse
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 REGION = "us-east-1"
-# MiniStack knows no trails and no metric math, and refuses a whole stack for them.
-REFUSED = ["Trail", "FailureQueueGrowsAlarm", "NotDeliveredAlarm"]
+# MiniStack supports neither trails nor metric math, and rejects any stack that contains them.
+REFUSED = ["Trail", "DeadLetterQueueGrowsAlarm", "NotDeliveredAlarm"]
 
 
 def free_port():
@@ -41,10 +41,10 @@ def free_port():
 
 @contextlib.contextmanager
 def server(auth=False, endpoint_for_functions=None):
-    """Runs MiniStack for the time of the block; gives its endpoint.
+    """Runs MiniStack for the duration of the block and yields its endpoint.
 
-    Every variable counts: without BIND_HOST it listens on all interfaces, and without AWS_ENDPOINT_URL the functions
-    that it runs would call the real AWS.
+    Every variable matters: without BIND_HOST, MiniStack listens on all interfaces, and without AWS_ENDPOINT_URL, the
+    functions that it runs call the real AWS.
     """
     port = free_port()
     endpoint = f"http://127.0.0.1:{port}"
@@ -84,7 +84,7 @@ def server(auth=False, endpoint_for_functions=None):
 
 
 def end_with_parent():
-    """For the case that this process is killed and can end nobody any more (PR_SET_PDEATHSIG)."""
+    """Stops MiniStack even if this process is killed and cannot do it (PR_SET_PDEATHSIG)."""
     ctypes.CDLL(None).prctl(1, signal.SIGTERM)
 
 
@@ -97,11 +97,11 @@ def wait_until_ready(endpoint, process, log):
             break
         time.sleep(0.1)
     log.seek(0)
-    sys.exit(f"the local AWS does not start:\n{log.read().decode(errors='replace')}")
+    sys.exit(f"the local AWS (MiniStack) did not start; its log:\n{log.read().decode(errors='replace')}")
 
 
 def client(service, endpoint, account="123456789012"):
-    """A boto3 client; for the local server the access key id is the account."""
+    """Returns a boto3 client. The local server uses the access key ID as the account ID."""
     return boto3.client(
         service,
         endpoint_url=endpoint,
@@ -113,17 +113,17 @@ def client(service, endpoint, account="123456789012"):
 
 
 def template(code_uri):
-    """template.yaml as the local AWS takes it; the real one takes it whole."""
+    """Returns template.yaml without what MiniStack rejects."""
     whole = yaml_parse((ROOT / "template.yaml").read_text())
     whole["Resources"]["Function"]["Properties"]["CodeUri"] = code_uri
     for name in REFUSED:
         del whole["Resources"][name]
-    # It speaks no TLS, and would deny everything.
+    # MiniStack does not support TLS, so the TlsOnly statements would deny every request.
     return json.dumps(whole).replace('{"aws:SecureTransport": false}', '{"aws:SecureTransport": true}')
 
 
 def deploy(endpoint, bootstrap, stack, parameters, account="123456789012"):
-    """Creates a stack of the very template.yaml; gives its outputs."""
+    """Creates a stack from template.yaml and returns its outputs."""
     s3, cloudformation = client("s3", endpoint, account), client("cloudformation", endpoint, account)
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as package:
@@ -135,7 +135,7 @@ def deploy(endpoint, bootstrap, stack, parameters, account="123456789012"):
     s3.put_object(Bucket=bucket, Key="function.zip", Body=archive.getvalue())
     cloudformation.create_stack(
         StackName=stack,
-        # What `sam deploy` does to the template: it puts the package's address in place of the source folder.
+        # Like `sam deploy`, replace the source folder with the address of the package.
         TemplateBody=template(f"s3://{bucket}/function.zip"),
         Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
         Parameters=[{"ParameterKey": name, "ParameterValue": value} for name, value in parameters.items()],
@@ -147,14 +147,17 @@ def deploy(endpoint, bootstrap, stack, parameters, account="123456789012"):
         if description["StackStatus"] != "CREATE_IN_PROGRESS":
             events = cloudformation.describe_stack_events(StackName=stack)["StackEvents"]
             reasons = [event.get("ResourceStatusReason") for event in events if event.get("ResourceStatusReason")]
-            sys.exit(f"the stack is {description['StackStatus']}: {reasons or description.get('StackStatusReason')}")
+            sys.exit(
+                f"cannot create the stack {stack} ({description['StackStatus']}):"
+                f" {reasons or description.get('StackStatusReason')}"
+            )
         time.sleep(0.1)
 
 
 def main():
     match sys.argv[1:]:
         case ["serve", *options]:
-            # Also a polite kill must end the server.
+            # SIGTERM must also stop MiniStack.
             signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
             with server(auth="--auth" in options) as endpoint:
                 print(endpoint, flush=True)

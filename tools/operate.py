@@ -1,11 +1,11 @@
-"""What an operator does with a deployed stack.
+"""Operates a deployed stack.
 
-    python tools/operate.py enable-eventbridge BUCKET [--yes]     switches a bucket's EventBridge notifications on
-    python tools/operate.py prove STACK [PREFIX]     sends a test record the real way, and waits for its alert
-    python tools/operate.py redrive STACK     hands what waits in the failure queue to the function again
-    python tools/operate.py output STACK NAME     prints an output of the stack
+    python tools/operate.py enable-eventbridge BUCKET [--yes]     Enable the bucket's EventBridge notifications
+    python tools/operate.py prove STACK [PREFIX]     Send a test record through the pipeline and wait for its alert
+    python tools/operate.py redrive STACK     Move all deliveries from the dead-letter queue to the delivery queue
+    python tools/operate.py output STACK NAME     Print an output of the stack
 
-Credentials and region are the AWS CLI's. PREFIX is what stands before `AWSLogs/` in the bucket's keys.
+Credentials and region are those of the AWS CLI. PREFIX is the part of the bucket's keys before `AWSLogs/`.
 """
 
 import datetime
@@ -24,26 +24,29 @@ LONGEST_SECONDS = 180
 
 
 def enable_eventbridge(bucket, yes):
-    """S3 knows only how to replace the whole configuration: what is there is read, and put back whole."""
+    """Reads the notification configuration and writes it back whole, because S3 can only replace all of it."""
     s3 = boto3.client("s3")
     before = configuration(s3, bucket)
     if "EventBridgeConfiguration" in before:
-        print(f"{bucket} notifies EventBridge already; nothing is changed.")
+        print(f"EventBridge notifications are already enabled for bucket {bucket}. Nothing was changed.")
         return
     after = before | {"EventBridgeConfiguration": {}}
     old, new = (json.dumps(each, indent=2, sort_keys=True).splitlines() for each in (before, after))
-    print("\n".join(difflib.unified_diff(old, new, f"{bucket} now", f"{bucket} then", lineterm="")))
-    print("S3 then bills an EventBridge event for every object of the bucket.")
-    if not yes and not agreed("Put this configuration? [y/N] "):
-        sys.exit("Nothing is changed.")
-    # Somebody may have changed it while the question stood.
+    print("\n".join(difflib.unified_diff(old, new, f"{bucket} (current)", f"{bucket} (new)", lineterm="")))
+    print("With this configuration, S3 bills an EventBridge event for every object in the bucket.")
+    if not yes and not agreed("Apply this configuration? [y/N] "):
+        sys.exit(f"Canceled. The notification configuration of bucket {bucket} was not changed.")
+    # Someone may have changed the configuration during the prompt.
     if configuration(s3, bucket) != before:
-        sys.exit(f"The configuration of {bucket} was changed meanwhile; nothing is put. Try again.")
-    # Destinations that S3 cannot reach any more are somebody else's matter: without this, they would stop us.
+        sys.exit(
+            f"Cannot enable EventBridge notifications for bucket {bucket}: someone else changed its notification"
+            " configuration in the meantime. Nothing was changed. Run the command again."
+        )
+    # Without SkipDestinationValidation, an existing destination that S3 can no longer reach would fail this request.
     s3.put_bucket_notification_configuration(
         Bucket=bucket, NotificationConfiguration=after, SkipDestinationValidation=True
     )
-    print(f"{bucket} notifies EventBridge now.")
+    print(f"EventBridge notifications are now enabled for bucket {bucket}.")
 
 
 def agreed(question):
@@ -64,14 +67,15 @@ def outputs(stack):
 
 
 def prove(stack, prefix=""):
-    """A log file of the account 000000000000 takes the whole way; its alert is awaited beside everybody else's."""
+    """Puts a log file of account 000000000000 into the bucket and waits for its alert. All subscribers receive it."""
     out, sns = outputs(stack), boto3.client("sns")
-    for name, what in (("AlertTopicArn", "the alerts"), ("OperationsTopicArn", "what is wrong with the alerter")):
+    for name, what in (("AlertTopicArn", "alerts"), ("OperationsTopicArn", "alarms")):
         attributes = sns.get_topic_attributes(TopicArn=out[name])["Attributes"]
         if int(attributes["SubscriptionsConfirmed"]) == 0:
             sys.exit(
-                f"Nobody gets {what}: {out[name]} has no confirmed subscription. Confirm the mail that AWS has sent, or"
-                " subscribe to the topic, then try again."
+                f"Nobody receives the {what} of stack {stack}: the topic {out[name]} has no confirmed subscription."
+                " Confirm the subscription in the email from AWS, or subscribe to the topic. Then run the command"
+                " again."
             )
     with Listener(sns, out["AlertTopicArn"], "MessageBody") as body:
         with Listener(sns, out["AlertTopicArn"], "MessageAttributes") as attributes:
@@ -81,25 +85,27 @@ def prove(stack, prefix=""):
                 s3.put_object(Bucket=out["LogBucket"], Key=key, Body=gzip.compress(text.encode()))
             except botocore.exceptions.ClientError as error:
                 sys.exit(
-                    f"s3://{out['LogBucket']}/{key} cannot be put ({error}). Use credentials that may, or take the"
-                    " stronger proof of docs/operate.md."
+                    f"Cannot put s3://{out['LogBucket']}/{key}: {error}. Use credentials that have s3:PutObject on it,"
+                    " or use the stronger proof in docs/operate.md."
                 )
-            print(f"Put s3://{out['LogBucket']}/{key}; waiting for its alert.")
+            print(f"Put s3://{out['LogBucket']}/{key}; waiting up to {LONGEST_SECONDS} s for its alert.")
             try:
                 alert = body.wait(LONGEST_SECONDS, name)
             finally:
-                # The object only: where the bucket keeps versions, its old one stays.
+                # In a versioned bucket, the old version remains.
                 s3.delete_object(Bucket=out["LogBucket"], Key=key)
             if alert is None:
                 sys.exit(
-                    f"No alert in {LONGEST_SECONDS} s. Is EventBridge on in the bucket, or does the log topic tell of"
-                    " objects that others put? Is something in the failure queue? The function's log tells more."
+                    f"No alert arrived within {LONGEST_SECONDS} s for s3://{out['LogBucket']}/{key}. Check that"
+                    " EventBridge notifications are enabled for the bucket, or that the log topic notifies of objects"
+                    f" that others put. Then check the dead-letter queue {out['DeadLetterQueueUrl']} and the function's"
+                    f" log {out['LogGroupName']}."
                 )
-            print(f"The alert came: {alert['title']}")
+            print(f"The alert arrived: {alert['title']}")
             if attributes.wait(10, name) is None:
-                print("Subscription filters work on the message body only: SNS drops the attributes.")
+                print("Subscription filters work on the message body only: SNS drops the message attributes.")
             else:
-                print("Subscription filters work on the message body and on the attributes.")
+                print("Subscription filters work on the message body and on the message attributes.")
 
 
 def proof(prefix):
@@ -130,7 +136,7 @@ def proof(prefix):
 
 
 class Listener:
-    """A queue that is subscribed to a topic for the time of the block, and gets the proof's alerts only."""
+    """A queue that is subscribed to a topic for the duration of the block and receives only alerts of the proof."""
 
     def __init__(self, sns, topic, scope):
         self.sns, self.topic, self.scope, self.sqs = sns, topic, scope, boto3.client("sqs")
@@ -177,16 +183,16 @@ class Listener:
 
 
 def redrive(stack):
-    """Sends first and deletes then: whatever happens, a delivery is in one of the queues, and its alert is one."""
+    """Sends each delivery before deleting it, so it is always in a queue. Deduplication suppresses a second alert."""
     out, sqs, count = outputs(stack), boto3.client("sqs"), 0
     while messages := sqs.receive_message(
-        QueueUrl=out["FailureQueueUrl"], MaxNumberOfMessages=10, WaitTimeSeconds=1, VisibilityTimeout=60
+        QueueUrl=out["DeadLetterQueueUrl"], MaxNumberOfMessages=10, WaitTimeSeconds=1, VisibilityTimeout=60
     ).get("Messages", []):
         for message in messages:
             sqs.send_message(QueueUrl=out["DeliveryQueueUrl"], MessageBody=message["Body"])
-            sqs.delete_message(QueueUrl=out["FailureQueueUrl"], ReceiptHandle=message["ReceiptHandle"])
+            sqs.delete_message(QueueUrl=out["DeadLetterQueueUrl"], ReceiptHandle=message["ReceiptHandle"])
             count += 1
-    print(f"{count} deliveries are handed to the function again.")
+    print(f"Deliveries moved to the delivery queue: {count}")
 
 
 def main():
@@ -207,4 +213,7 @@ if __name__ == "__main__":
     try:
         main()
     except (botocore.exceptions.ClientError, botocore.exceptions.BotoCoreError) as error:
-        sys.exit(f"AWS refuses: {error}")
+        sys.exit(
+            f"`{' '.join(sys.argv[1:])}` failed: {error}\n"
+            "Check the AWS credentials, their permissions, the region and the name of the stack or bucket."
+        )

@@ -1,7 +1,7 @@
-"""template.yaml as CloudFormation sees it: SAM's transform done, and its conditions decided.
+"""template.yaml as CloudFormation sees it, after the SAM transform and with its conditions evaluated.
 
-    python tools/template.py resolve [PARAMETER=VALUE ...]     prints what is created with these parameters, as JSON
-    python tools/template.py combinations     decides every combination of the conditions, and lints each kind of result
+    python tools/template.py resolve [PARAMETER=VALUE ...]     Print what these parameters create, as JSON
+    python tools/template.py combinations     Evaluate every combination of the conditions and lint each kind of result
 """
 
 import itertools
@@ -25,7 +25,7 @@ PSEUDO = {
     "AWS::URLSuffix": "amazonaws.com",
 }
 NOTHING = object()
-# Each is given or left out; with the sources, they decide every condition.
+# Each is either set or empty. Together with the sources, they determine every condition.
 GIVEN = {
     "LogKeyArn": "arn:aws:kms:us-east-1:123456789012:key/logs",
     "EncryptionKeyArn": "arn:aws:kms:us-east-1:123456789012:key/own",
@@ -53,11 +53,11 @@ def transformed():
 
 
 def resolve(template, parameters):
-    """What is created; every Ref of a parameter and every condition is replaced by its value."""
+    """Returns what is created, with every condition and every Ref of a parameter replaced by its value."""
     values = PSEUDO | {name: str(each.get("Default", "")) for name, each in template["Parameters"].items()} | parameters
     unknown = parameters.keys() - template["Parameters"].keys()
     if unknown:
-        sys.exit(f"the template has no parameter {', '.join(unknown)}")
+        sys.exit(f"template.yaml has no parameter {', '.join(unknown)}")
 
     def condition(node):
         match node:
@@ -73,7 +73,7 @@ def resolve(template, parameters):
                 return all(map(condition, inner))
             case {"Fn::Or": inner}:
                 return any(map(condition, inner))
-        sys.exit(f"unknown condition {node}")
+        sys.exit(f"cannot evaluate the condition {node} of template.yaml: tools/template.py does not support its form")
 
     def walk(node):
         match node:
@@ -119,7 +119,7 @@ def resolve(template, parameters):
 
 
 def dangling(template):
-    """What is referred to, and not created."""
+    """Returns the names that are referenced but not created."""
     names = template["Resources"].keys()
 
     def references(node):
@@ -150,8 +150,9 @@ def combinations():
             resolved = resolve(template, {"Source": source} | needed | given)
             count += 1
             if dangling(resolved):
-                sys.exit(f"with {source} and {given}, {dangling(resolved)} is referred to and not created")
-            # Mails, which nothing refers to, and values that stand alone are linted with everything else.
+                sys.exit(f"with Source={source} and {given}, template.yaml references, but lacks, {dangling(resolved)}")
+            # The other parameters only set a value or add an email subscription, which nothing references. The last
+            # template of each kind has all of them set.
             kind = source, *(name in given for name in ("FastPath", "LogKeyArn", "EncryptionKeyArn"))
             kinds[kind] = resolved
     for kind, resolved in kinds.items():
@@ -159,8 +160,8 @@ def combinations():
         matches = cfnlint.api.lint(text, regions=["us-east-1"])
         problems = [match for match in matches if not match.rule.id.startswith("I")]
         if problems:
-            sys.exit(f"cfn-lint, with {kind}:\n" + "\n".join(str(match) for match in problems))
-    print(f"{count} combinations are consistent, {len(kinds)} kinds of them linted")
+            sys.exit(f"cfn-lint, template.yaml with {kind}:\n" + "\n".join(str(match) for match in problems))
+    print(f"{count} combinations are consistent; {len(kinds)} kinds pass cfn-lint")
 
 
 def main():

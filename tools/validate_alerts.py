@@ -1,4 +1,4 @@
-"""Validates alerts against schema/alert.schema.json: one a line comes in, `ok` or what is wrong with it goes out."""
+"""Validates alerts against schema/alert.schema.json: reads one per line and prints `ok` or the violations."""
 
 import json
 import pathlib

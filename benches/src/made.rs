@@ -25,15 +25,19 @@ pub fn archive() -> impl Iterator<Item = (String, Vec<u8>)> {
         let mut text = String::from("{\"Records\":[");
         for record_number in 0..RECORDS {
             let is_match = number % (FILES / 20) == 123 && record_number == RECORDS / 2;
-            let (source, name, parameters) =
-                if is_match { ("iam.amazonaws.com", "AttachUserPolicy", MATCH) } else { CALLS[random.below(CALLS.len())] };
+            let (source, name, parameters) = if is_match {
+                ("iam.amazonaws.com", "AttachUserPolicy", MATCH)
+            } else {
+                CALLS[random.below(CALLS.len())]
+            };
             record(&mut random, &mut text, source, name, parameters);
         }
         text.pop();
         text.push_str("]}");
         let (day, hour, minute) = (1 + number % 30, number / 30 % 24, number / 720 * 4);
         let folder = format!("AWSLogs/123456789012/CloudTrail/us-east-1/2026/11/{day:02}");
-        let file = format!("123456789012_CloudTrail_us-east-1_202611{day:02}T{hour:02}{minute:02}Z_{number:016}.json.gz");
+        let file =
+            format!("123456789012_CloudTrail_us-east-1_202611{day:02}T{hour:02}{minute:02}Z_{number:016}.json.gz");
         (format!("{folder}/{file}"), gzip(text.as_bytes()))
     })
 }

@@ -4,30 +4,37 @@
 mod made;
 
 use std::{
+    convert::Infallible,
     env, fs,
     hint::black_box,
     path::Path,
     time::{Duration, Instant},
 };
 
+use bytes::Bytes;
 use cpu_time::ProcessTime;
 use flate2::{Decompress, FlushDecompress, Status};
 use libdeflater::Decompressor;
 use made::Kind;
 use quarantine_alert::{
-    record::Record,
     rule::Rules,
-    scan::{Documents, FirstRead, Needles, SecondRead},
+    scan::{Documents, Needles, OtherText, Passes, Settings, Step, TwoPass},
 };
 use serde::Deserialize;
 use serde_json::Value;
 
 /// As S3 hands them over.
 const CHUNK_BYTES: usize = 64 * 1024;
-const LIMIT_MIB: u64 = 4096;
+/// The function's.
+const SETTINGS: Settings = Settings {
+    documents: Documents::One,
+    limit_mib: Some(4096),
+    kept_bytes: 1024 * 1024,
+    other_text: OtherText::FirstBlock,
+};
 const ROUNDS: usize = 7;
 
-type Scan<'a> = (&'a str, Box<dyn FnMut(&[u8]) + 'a>);
+type Scan<'a> = (&'a str, Box<dyn FnMut(&Bytes) + 'a>);
 
 fn main() {
     let arguments: Vec<String> = env::args().skip(1).collect();
@@ -48,7 +55,7 @@ fn main() {
         }
         ["scan", folder] => {
             let rules = Rules::new(true);
-            let needles = rules.needles().expect("the rules have needles");
+            let needles = rules.needles();
             read(folder).iter().for_each(|file| scan(file, &rules, &needles));
         }
         ["limit", folder] => {
@@ -60,23 +67,28 @@ fn main() {
     }
 }
 
-fn medium(kind: Kind) -> Vec<Vec<u8>> {
-    made::set(8, 66 << 17, kind)
+fn medium(kind: Kind) -> Vec<Bytes> {
+    set(8, 66 << 17, kind)
+}
+
+fn set(files: usize, bytes: usize, kind: Kind) -> Vec<Bytes> {
+    made::set(files, bytes, kind).into_iter().map(Bytes::from).collect()
 }
 
 /// The gzip files of a folder.
-fn read(folder: &str) -> Vec<Vec<u8>> {
+fn read(folder: &str) -> Vec<Bytes> {
     let entries = fs::read_dir(folder).expect("a folder of log files").flatten();
-    entries.filter_map(|entry| fs::read(entry.path()).ok()).filter(|file| file.starts_with(&[0x1f, 0x8b])).collect()
+    let files = entries.filter_map(|entry| fs::read(entry.path()).ok()).filter(|file| file.starts_with(&[0x1f, 0x8b]));
+    files.map(Bytes::from).collect()
 }
 
-fn ratios(real: Vec<Vec<u8>>) {
+fn ratios(real: Vec<Bytes>) {
     let rules = Rules::new(true);
-    let needles = rules.needles().expect("the rules have needles");
+    let needles = rules.needles();
     let mut sets = vec![
-        ("small", made::set(1000, 45 << 10, Kind::Clean)),
+        ("small", set(1000, 45 << 10, Kind::Clean)),
         ("medium", medium(Kind::Clean)),
-        ("large", made::set(1, 163 << 20, Kind::Clean)),
+        ("large", set(1, 163 << 20, Kind::Clean)),
         ("medium, policy documents that name it", medium(Kind::NearMisses)),
         ("medium, attachments of other policies", medium(Kind::OtherPolicies)),
         ("medium, one match in the middle", medium(Kind::OneMatch)),
@@ -85,20 +97,17 @@ fn ratios(real: Vec<Vec<u8>>) {
     sets.retain(|(_, files)| !files.is_empty());
     println!("ratio of CPU time to libdeflate alone: median (least to most) of {ROUNDS} rounds in turn\n");
     for (name, files) in &sets {
-        let bytes: usize = files.iter().map(Vec::len).sum();
+        let bytes: usize = files.iter().map(Bytes::len).sum();
         println!("{name}: {} files, {:.1} MB stored, {:.1} MB inflated", files.len(), mb(bytes), mb(inflated(files)));
         measure(files, &rules, &needles);
     }
 }
 
-fn measure(files: &[Vec<u8>], rules: &Rules, needles: &Needles) {
+fn measure(files: &[Bytes], rules: &Rules, needles: &Needles) {
     let mut limit = limit();
     let mut buffer = vec![0; 256 << 10];
     let mut scans: Vec<Scan> = vec![
-        (
-            "libdeflate, no scan (the limit)",
-            Box::new(move |file| limit(file)),
-        ),
+        ("libdeflate, no scan (the limit)", Box::new(move |file| limit(file))),
         ("flate2 (zlib-rs), no scan", Box::new(move |file| stream(file, &mut buffer))),
         ("quarantine-alert", Box::new(|file| scan(file, rules, needles))),
         ("serde, typed, everything", Box::new(|file| parse::<Typed>(file))),
@@ -137,25 +146,25 @@ fn limit() -> impl FnMut(&[u8]) {
     }
 }
 
-/// The function's own code, as its handler drives it.
-fn scan(file: &[u8], rules: &Rules, needles: &Needles) {
-    let mut first = FirstRead::new(needles, Documents::One, LIMIT_MIB);
-    let read = file.chunks(CHUNK_BYTES).try_for_each(|mut chunk| {
-        while first.next(&mut chunk)? {}
-        Ok(())
-    });
-    let done = first.finish(read);
-    done.checked.expect("a whole file");
-    let Some(last_needle) = done.last_needle else { return };
-    let mut second = SecondRead::new(needles, Documents::One, LIMIT_MIB, last_needle);
-    for mut chunk in file.chunks(CHUNK_BYTES) {
-        while let Some(candidates) = second.next(&mut chunk).expect("a whole file") {
-            for candidate in candidates {
-                black_box(rules.judge(Record::parse(&candidate).expect("a record")));
+/// The function's own code, driven like its reader does, on chunks that are in memory.
+fn scan(file: &Bytes, rules: &Rules, needles: &Needles) {
+    let mut scan = TwoPass::<Infallible>::new(needles, SETTINGS, Passes::Two);
+    let mut rest = file.clone();
+    loop {
+        match scan.step() {
+            Step::Feed => {
+                let chunk = rest.split_to(rest.len().min(CHUNK_BYTES));
+                scan.feed(Ok(Some(chunk).filter(|chunk| !chunk.is_empty())));
             }
-        }
-        if second.is_done() {
-            return;
+            Step::Reopen => rest = file.clone(),
+            Step::Candidate(candidate) => {
+                black_box(scan.record(&candidate).and_then(|record| rules.judge(record)));
+            }
+            Step::Yield => {}
+            Step::End(end) => {
+                end.expect("a whole file");
+                return;
+            }
         }
     }
 }
@@ -203,8 +212,8 @@ fn parse<T: for<'de> Deserialize<'de>>(file: &[u8]) {
     black_box(serde_json::from_slice::<T>(&text).ok());
 }
 
-fn inflated(files: &[Vec<u8>]) -> usize {
-    let size = |file: &Vec<u8>| u32::from_le_bytes(file[file.len() - 4..].try_into().expect("a trailer")) as usize;
+fn inflated(files: &[Bytes]) -> usize {
+    let size = |file: &Bytes| u32::from_le_bytes(file[file.len() - 4..].try_into().expect("a trailer")) as usize;
     files.iter().map(size).sum()
 }
 

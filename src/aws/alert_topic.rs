@@ -2,50 +2,51 @@
 
 use std::sync::LazyLock;
 
-use aws_config::{Region, SdkConfig};
 use aws_sdk_sns::{Client, config::Builder, types::MessageAttributeValue};
 
-use super::{OnFirstMatch, explain, is_passing, timeouts};
-use crate::{config::Config, message::Message};
+use super::{OnFirstMatch, SdkConfig, explain, in_region, is_transient, timeouts};
+use crate::{config::TopicArn, message::Message};
 
+/// The topic that the subscribers of the alerts have.
 pub struct AlertTopic {
     sns: OnFirstMatch<Client>,
-    arn: String,
+    arn: TopicArn,
 }
 
+/// Why an alert could not be published.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "the topic {topic} does not take the alert ({reason}); it must exist, and the identity in use needs sns:Publish on it"
+    "cannot publish to the topic {topic} ({reason}); check that it exists and that the role or user in use has sns:Publish \
+     on it"
 )]
 pub struct PublishError {
-    topic: String,
+    topic: TopicArn,
     reason: String,
-    passing: bool,
+    is_transient: bool,
 }
 
 impl PublishError {
-    /// Whether the next try may succeed by itself.
-    pub fn is_passing(&self) -> bool {
-        self.passing
+    /// Whether the next attempt may succeed without intervention.
+    pub fn is_transient(&self) -> bool {
+        self.is_transient
     }
 }
 
 impl AlertTopic {
     /// The topic may be in another region than the function.
-    pub fn new(sdk: &SdkConfig, config: &Config) -> AlertTopic {
-        let region = Region::new(config.alert_topic_region.clone());
-        let sns = Builder::from(sdk).region(region).timeout_config(timeouts(4, 10));
+    pub fn new(sdk: &SdkConfig, arn: TopicArn) -> AlertTopic {
+        let sns = Builder::from(&in_region(sdk, arn.region())).timeout_config(timeouts(4, 10));
         let client = || Client::from_conf(sns.build());
-        AlertTopic { sns: LazyLock::new(Box::new(client)), arn: config.alert_topic_arn.clone() }
+        AlertTopic { sns: LazyLock::new(Box::new(client)), arn }
     }
 
     /// # Errors
-    /// SNS did not say that it took the message. It may have taken it all the same.
+    /// SNS did not confirm that it took the message. It may still have taken it.
     pub async fn publish(&self, message: Message) -> Result<(), PublishError> {
         let mut request = self
             .sns
             .publish()
-            .topic_arn(&self.arn)
+            .topic_arn(self.arn.to_string())
             .subject(message.subject)
             .message(message.body)
             .message_structure("json");
@@ -55,11 +56,11 @@ impl AlertTopic {
         }
         match request.send().await {
             Ok(_) => Ok(()),
-            Err(error) => Err(self.error(explain(&error), is_passing(&error))),
+            Err(error) => Err(self.error(explain(&error), is_transient(&error))),
         }
     }
 
-    fn error(&self, reason: String, passing: bool) -> PublishError {
-        PublishError { topic: self.arn.clone(), reason, passing }
+    fn error(&self, reason: String, is_transient: bool) -> PublishError {
+        PublishError { topic: self.arn.clone(), reason, is_transient }
     }
 }

@@ -2,7 +2,6 @@
 
 use std::sync::LazyLock;
 
-use aws_config::SdkConfig;
 use aws_sdk_dynamodb::{
     Client,
     config::{Builder, http::HttpResponse},
@@ -10,49 +9,53 @@ use aws_sdk_dynamodb::{
     types::AttributeValue,
 };
 
-use super::{OnFirstMatch, explain, timeouts};
-use crate::dedup::Document;
+use super::{OnFirstMatch, SdkConfig, explain, timeouts};
+use crate::{config::TableName, dedup::Document};
 
+/// The table of deduplication documents.
 pub struct DedupTable {
     dynamodb: OnFirstMatch<Client>,
-    name: String,
+    name: TableName,
 }
 
+/// Why the table could not be used.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "the dedup table {table} cannot be used ({reason}); it must exist, and the identity in use needs dynamodb:GetItem and dynamodb:PutItem on it"
+    "cannot use the dedup table {table} ({reason}); check that it exists and that the role or user in use has \
+     dynamodb:GetItem and dynamodb:PutItem on it"
 )]
 pub struct TableError {
-    table: String,
+    table: TableName,
     reason: String,
 }
 
 impl DedupTable {
-    pub fn new(sdk: &SdkConfig, name: &str) -> DedupTable {
+    pub fn new(sdk: &SdkConfig, name: TableName) -> DedupTable {
         let config = Builder::from(sdk).timeout_config(timeouts(1, 3));
         let client = || Client::from_conf(config.build());
-        DedupTable { dynamodb: LazyLock::new(Box::new(client)), name: name.to_owned() }
+        DedupTable { dynamodb: LazyLock::new(Box::new(client)), name }
     }
 
     /// # Errors
-    /// The table cannot be read, or holds something else than a document.
+    /// The table cannot be read, or the item is not a document.
     pub async fn load(&self, dedup_key: &str) -> Result<Document, TableError> {
         let key = AttributeValue::S(dedup_key.to_owned());
-        let request = self.dynamodb.get_item().table_name(&self.name).key("dedup_key", key).consistent_read(true);
+        let request =
+            self.dynamodb.get_item().table_name(self.name.to_string()).key("dedup_key", key).consistent_read(true);
         match request.send().await.map_err(|error| self.sdk_error(&error))?.item {
             None => Ok(Document::unknown(dedup_key)),
             Some(item) => serde_dynamo::from_item(item).map_err(|error| self.error(error.to_string())),
         }
     }
 
-    /// Stores a document that was made of the one loaded; `false` if another has changed it in between.
+    /// Stores the successor of the loaded document. `false` if another process has changed it meanwhile.
     ///
     /// # Errors
     /// The table cannot be written. It may have been all the same.
     pub async fn store(&self, document: &Document) -> Result<bool, TableError> {
         let item = serde_dynamo::to_item(document).map_err(|error| self.error(error.to_string()))?;
         let loaded = document.version - 1;
-        let request = self.dynamodb.put_item().table_name(&self.name).set_item(Some(item));
+        let request = self.dynamodb.put_item().table_name(self.name.to_string()).set_item(Some(item));
         let request = if loaded == 0 {
             request.condition_expression("attribute_not_exists(dedup_key)")
         } else {
@@ -68,7 +71,7 @@ impl DedupTable {
         }
     }
 
-    /// The table took longer than a claim may.
+    /// The table did not answer within the time of a claim.
     pub fn too_slow(&self) -> TableError {
         self.error("it did not answer in time".into())
     }

@@ -1,4 +1,4 @@
-//! What a bucket holds, in pages of at most 1,000 objects, in the order of their keys.
+//! The objects of a bucket, in pages of at most 1,000, in the order of their keys.
 //!
 //! <https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html>
 
@@ -9,35 +9,35 @@ use aws_sdk_s3::{
 };
 
 use super::{explain, log_bucket::LogBucket};
-use crate::log_file::LogFile;
+use crate::trail::log_file::S3Object;
 
 /// A page of a listing.
 pub struct Page {
-    pub objects: Vec<LogFile>,
-    /// Up to the next `/`, it included; empty unless folders were asked for.
+    pub objects: Vec<S3Object>,
+    /// Each with its `/`. Empty unless the listing is by folder.
     pub folders: Vec<String>,
     next: Option<String>,
 }
 
-/// What is listed of a bucket.
+/// Which objects are listed.
 #[derive(Clone, Debug)]
 pub struct Listing {
     pub bucket: String,
     pub prefix: String,
-    /// Only what comes behind this key.
+    /// Only keys after this one.
     pub after: Option<String>,
-    /// Whether what lies below the next `/` is named by its folder alone.
+    /// Whether only the folder is listed for objects below the next `/`.
     pub by_folder: bool,
 }
 
-/// Why a bucket cannot be listed; to be read behind its name.
+/// Why a bucket cannot be listed. The text follows its name.
 #[derive(Debug, thiserror::Error)]
 pub enum ListingError {
-    #[error("does not exist; check its name, and whose credentials are in use")]
+    #[error("does not exist; check its name and which account's credentials are in use")]
     Missing,
-    #[error("cannot be listed (access denied); allow the identity in use s3:ListBucket on it")]
+    #[error("cannot be listed: access denied; allow s3:ListBucket on it to the role or user in use")]
     Denied,
-    #[error("cannot be listed without credentials ({0}); set AWS_PROFILE, and sign in, such as by `aws sso login`")]
+    #[error("cannot be listed: no credentials ({0}); set AWS_PROFILE and sign in, for example with `aws sso login`")]
     NoCredentials(String),
     #[error("is in the region {0}")]
     OtherRegion(String),
@@ -46,10 +46,10 @@ pub enum ListingError {
 }
 
 impl LogBucket {
-    /// The first page, or the one behind `page`; `None` behind the last one.
+    /// The first page, or the one after `page`. `None` after the last one.
     ///
     /// # Errors
-    /// The bucket is not there, may not be listed, or is in another region.
+    /// The bucket is missing, may not be listed, or is in another region.
     pub async fn list(&self, listing: &Listing, page: Option<&Page>) -> Result<Option<Page>, ListingError> {
         let next = match page {
             None => None,
@@ -66,9 +66,11 @@ impl LogBucket {
             .set_continuation_token(next);
         let answer = request.send().await.map_err(|error| because(&error))?;
         let size = |size: Option<i64>| size.and_then(|size| u64::try_from(size).ok());
-        let objects = answer.contents.unwrap_or_default().into_iter().filter_map(|object| {
-            Some(LogFile::from_plain(listing.bucket.clone(), object.key?, None, size(object.size)))
-        });
+        let objects = answer
+            .contents
+            .unwrap_or_default()
+            .into_iter()
+            .filter_map(|object| Some(S3Object::new(listing.bucket.clone(), object.key?, None, size(object.size))));
         let folders = answer.common_prefixes.unwrap_or_default().into_iter().filter_map(|folder| folder.prefix);
         Ok(Some(Page { objects: objects.collect(), folders: folders.collect(), next: answer.next_continuation_token }))
     }
@@ -85,7 +87,7 @@ fn because(error: &SdkError<ListObjectsV2Error, HttpResponse>) -> ListingError {
         ) => ListingError::OtherRegion(region.to_owned()),
         _ => {
             let reason = explain(error).split_whitespace().collect::<Vec<_>>().join(" ");
-            // The SDK has no kind of its own for it: what failed before the request was sent tells it in its words.
+            // The SDK has no error code for it. Only the text shows that the request could not be signed.
             let is_unsigned = matches!(error, SdkError::DispatchFailure(_)) && reason.contains("credential");
             if is_unsigned { ListingError::NoCredentials(reason) } else { ListingError::Other(reason) }
         }

@@ -4,7 +4,7 @@
 
 use std::{env, time::Duration};
 
-use aws_config::{SdkConfig, stalled_stream_protection::StalledStreamProtectionConfig};
+use aws_config::stalled_stream_protection::StalledStreamProtectionConfig;
 use aws_sdk_s3::{
     Client,
     config::{Builder, ResponseChecksumValidation, http::HttpResponse},
@@ -13,8 +13,10 @@ use aws_sdk_s3::{
     primitives::ByteStream,
 };
 
-use super::{explain, is_passing, timeouts};
-use crate::log_file::LogFile;
+use bytes::Bytes;
+
+use super::{SdkConfig, explain, is_transient, timeouts};
+use crate::trail::log_file::S3Object;
 
 /// The buckets that deliveries name.
 #[derive(Clone)]
@@ -23,40 +25,36 @@ pub struct LogBucket {
 }
 
 /// An object that is being read.
-pub struct Object {
-    body: ByteStream,
+pub struct Body {
+    stream: ByteStream,
     pub etag: Option<String>,
     pub version: Option<String>,
 }
 
-/// Why an object cannot be read; to be read behind its name.
+/// Why an object cannot be read. The text follows its name.
 #[derive(Debug, thiserror::Error)]
-pub enum BucketError {
-    #[error("does not exist; somebody may have deleted it to hide something, so look for it in the bucket's versions")]
+pub enum ObjectError {
+    #[error("does not exist; look for it in the bucket's versions, since it may have been deleted to hide something")]
     Missing,
     #[error(
-        "cannot be read (access denied, which S3 also says of an object that is gone); allow the identity in use \
-         s3:GetObject on it, and kms:Decrypt on its key, in the key's own policy too"
+        "cannot be read: access denied (S3 also returns this for missing objects); allow s3:GetObject on it to the role or \
+         user in use, and kms:Decrypt on its key, also in the key's own policy"
     )]
     Denied,
     #[error("is in a bucket of the region {0}; deploy one stack in each region that has a log bucket")]
     OtherRegion(String),
-    #[error("changed while it was read; log files never change, so compare its versions")]
+    #[error("changed while it was read; compare its versions, since CloudTrail never changes a log file")]
     Changed,
-    #[error("cannot be read ({reason})")]
-    Other { reason: String, passing: bool },
-}
-
-impl BucketError {
-    /// Whether the next try may succeed by itself.
-    pub fn is_passing(&self) -> bool {
-        matches!(self, BucketError::Other { passing: true, .. })
-    }
+    /// The next attempt may succeed.
+    #[error("cannot be read: {0}")]
+    Transient(String),
+    #[error("cannot be read: {0}")]
+    Permanent(String),
 }
 
 impl LogBucket {
     pub fn new(sdk: &SdkConfig) -> LogBucket {
-        // A local server knows its buckets by path only.
+        // Local servers address buckets only by path.
         let is_local = ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"].iter().any(|name| env::var_os(name).is_some());
         let config = Builder::from(sdk)
             .force_path_style(is_local)
@@ -64,56 +62,52 @@ impl LogBucket {
             .stalled_stream_protection(
                 StalledStreamProtectionConfig::enabled().grace_period(Duration::from_secs(5)).build(),
             )
-            // gzip carries a checksum of its own, of the text that we look at.
+            // gzip has its own checksum of the inflated text.
             .response_checksum_validation(ResponseChecksumValidation::WhenRequired)
             .build();
         LogBucket { s3: Client::from_conf(config) }
     }
 
-    /// Opens the object; with `etag` only if it is still the one that had it.
+    /// Opens the object. With an `etag`, only the object that has it.
     ///
     /// # Errors
-    /// It is not there, or may not be read, or another has taken its place.
-    pub async fn open(&self, log_file: &LogFile, etag: Option<&str>) -> Result<Object, BucketError> {
+    /// The object is missing, may not be read, or has changed.
+    pub async fn open(&self, object: &S3Object, etag: Option<&str>) -> Result<Body, ObjectError> {
         let answer = self
             .s3
             .get_object()
-            .set_bucket(log_file.bucket.clone())
-            .key(&log_file.key)
-            .set_version_id(log_file.version.clone())
+            .bucket(&object.bucket)
+            .key(&object.key)
+            .set_version_id(object.version.clone())
             .set_if_match(etag.map(str::to_owned))
             .send()
             .await
             .map_err(|error| because(&error))?;
-        Ok(Object { body: answer.body, etag: answer.e_tag, version: answer.version_id.filter(|id| id != "null") })
+        Ok(Body { stream: answer.body, etag: answer.e_tag, version: answer.version_id.filter(|id| id != "null") })
     }
 }
 
-impl Object {
-    /// An object whose bytes are here already.
-    pub fn of_bytes(bytes: Vec<u8>) -> Object {
-        Object { body: ByteStream::from(bytes), etag: None, version: None }
-    }
-
-    /// The next chunk, of any size; `None` at the end.
+impl Body {
+    /// The next chunk, of any size. `None` at the end.
     ///
     /// # Errors
     /// The connection broke or stalled.
-    pub async fn next(&mut self) -> Result<Option<impl AsRef<[u8]> + use<>>, BucketError> {
-        let broken = |error| BucketError::Other { reason: format!("the download broke: {error}"), passing: true };
-        self.body.try_next().await.map_err(broken)
+    pub async fn next(&mut self) -> Result<Option<Bytes>, ObjectError> {
+        let broken = |error| ObjectError::Transient(format!("the download was interrupted ({error})"));
+        self.stream.try_next().await.map_err(broken)
     }
 }
 
-fn because(error: &SdkError<GetObjectError, HttpResponse>) -> BucketError {
+fn because(error: &SdkError<GetObjectError, HttpResponse>) -> ObjectError {
     let region = error.raw_response().and_then(|answer| answer.headers().get("x-amz-bucket-region"));
-    match (error.code(), region) {
-        (Some("NoSuchKey" | "NoSuchVersion" | "NoSuchBucket" | "MethodNotAllowed"), _) => BucketError::Missing,
-        (Some("AccessDenied" | "AllAccessDisabled"), _) => BucketError::Denied,
-        (Some("PermanentRedirect" | "AuthorizationHeaderMalformed" | "IllegalLocationConstraintException"), region) => {
-            BucketError::OtherRegion(region.unwrap_or("unknown").to_owned())
+    match error.code() {
+        Some("NoSuchKey" | "NoSuchVersion" | "NoSuchBucket" | "MethodNotAllowed") => ObjectError::Missing,
+        Some("AccessDenied" | "AllAccessDisabled") => ObjectError::Denied,
+        Some("PermanentRedirect" | "AuthorizationHeaderMalformed" | "IllegalLocationConstraintException") => {
+            ObjectError::OtherRegion(region.unwrap_or("unknown").to_owned())
         }
-        (Some("PreconditionFailed"), _) => BucketError::Changed,
-        _ => BucketError::Other { reason: explain(error), passing: is_passing(error) },
+        Some("PreconditionFailed") => ObjectError::Changed,
+        _ if is_transient(error) => ObjectError::Transient(explain(error)),
+        _ => ObjectError::Permanent(explain(error)),
     }
 }

@@ -17,19 +17,19 @@ fn payload(name: &str) -> String {
     std::fs::read_to_string(format!("{}/events/{name}.json", env!("CARGO_MANIFEST_DIR"))).unwrap()
 }
 
-/// What an event of one item is about.
+/// What a payload of one item delivers.
 fn decoded(name: &str) -> Vec<String> {
     let [item] = decode(&payload(name)).items.try_into().unwrap();
     let shown = |content| match content {
-        Content::LogFile(file) => format!("{file}"),
-        Content::Record(record) => format!("record {}", record.get().len()),
+        Delivered::LogFile(object) => format!("{object}"),
+        Delivered::Record(record) => format!("record {}", record.get().len()),
     };
-    item.contents.unwrap().into_iter().map(shown).collect()
+    item.content.unwrap().into_iter().map(shown).collect()
 }
 
 fn error(payload: &str) -> String {
     let [item] = decode(payload).items.try_into().unwrap();
-    item.contents.unwrap_err().to_string()
+    item.content.unwrap_err().to_string()
 }
 
 #[test]
@@ -50,13 +50,13 @@ fn every_envelope_is_unwrapped_to_the_same_log_file() {
 }
 
 #[test]
-fn a_record_that_eventbridge_delivers_is_the_content_itself() {
+fn eventbridge_delivers_a_record_alone() {
     let [record] = decoded("sqs-eventbridge-cloudtrail-record").try_into().unwrap();
     assert!(record.starts_with("record "));
 }
 
 #[test]
-fn what_is_no_delivery_of_a_log_file_is_nothing_to_do() {
+fn a_payload_without_a_log_file_is_nothing_to_do() {
     for name in [
         "s3-test-event",
         "sqs-s3-test-event",
@@ -74,17 +74,17 @@ fn a_message_that_cannot_be_decoded_fails_alone() {
     batch["Records"][1]["body"] = json!("{");
     let delivery = decode(&batch.to_string());
     assert!(delivery.from_queue);
-    let failed: Vec<bool> = delivery.items.iter().map(|item| item.contents.is_err()).collect();
+    let failed: Vec<bool> = delivery.items.iter().map(|item| item.content.is_err()).collect();
     assert_eq!(failed, [false, true, false, false]);
-    assert_eq!(delivery.items[2].contents.as_ref().unwrap().len(), 2);
+    assert_eq!(delivery.items[2].content.as_ref().unwrap().len(), 2);
 }
 
 #[test]
-fn an_error_names_keys_and_no_value() {
+fn an_error_names_keys_but_no_value() {
     assert_eq!(
         error(r#"{"secret":"hunter2","x\u001b[2J":1}"#),
-        "the delivery has an unknown shape: it has the keys secret, x\\u{1b}[2J; send S3, SQS, SNS or EventBridge events \
-         to this function"
+        "the delivery has an unknown shape: it has the keys secret, x\\u{1b}[2J; send only S3, SQS, SNS or EventBridge \
+         events to this function"
     );
     let log_file = error(r#"{"Records":[{"eventSource":"iam.amazonaws.com","eventName":"hunter2"}]}"#);
     assert!(log_file.contains("the keys Records, its first record the keys eventName, eventSource"), "{log_file}");
@@ -101,7 +101,7 @@ fn an_error_names_keys_and_no_value() {
 }
 
 #[test]
-fn envelopes_have_an_end() {
+fn nested_envelopes_are_bounded() {
     let mut message = payload("s3-object-created");
     for _ in 0..9 {
         let mut envelope: Value = serde_json::from_str(&payload("sqs-sns-s3-object-created")).unwrap();
@@ -110,10 +110,10 @@ fn envelopes_have_an_end() {
         notification["Message"] = json!(message);
         message = notification.to_string();
     }
-    assert!(matches!(decode(&message).items[0].contents, Err(DeliveryError::TooDeep)));
+    assert!(matches!(decode(&message).items[0].content, Err(DeliveryError::TooDeep)));
 }
 
-/// A piece of JSON that holds marks in all the wrong places, and some in the right ones.
+/// JSON with marks in all the wrong places, and some in the right ones.
 fn any_json() -> impl Strategy<Value = Value> {
     let mark = prop::sample::select(vec![
         "aws:s3",
@@ -165,7 +165,7 @@ fn any_json() -> impl Strategy<Value = Value> {
     })
 }
 
-/// The mark of a test, validation or non-creation notification, at the place where it counts; the oracle.
+/// The oracle: the mark of a test, validation or non-creation notification, where it counts.
 fn says_nothing_to_do(payload: &Value) -> bool {
     let text = |value: &Value, key: &str| value[key].as_str().unwrap_or_default().to_owned();
     let records = payload["Records"].as_array().cloned().unwrap_or_default();
@@ -197,7 +197,7 @@ fn only_a_known_mark_means_nothing_to_do() {
         "eventbridge-object-deleted",
         "sqs-sns-cloudtrail-validation",
     ]);
-    // A real payload with one of its values replaced, or nothing real at all.
+    // A real payload with one value replaced.
     let mutated = (real, any_json(), any::<prop::sample::Index>()).prop_map(|(name, value, at)| {
         let mut payload: Value = serde_json::from_str(&payload(name)).unwrap();
         let object = payload.as_object_mut().unwrap();
@@ -215,8 +215,8 @@ fn only_a_known_mark_means_nothing_to_do() {
     let law = TestRunner::new(config).run(&prop_oneof![any_json(), mutated], |payload| {
         let delivery = decode(&payload.to_string());
         for (number, item) in delivery.items.iter().enumerate() {
-            errors.set(errors.get() + u32::from(item.contents.is_err()));
-            if item.contents.as_ref().is_ok_and(Vec::is_empty) {
+            errors.set(errors.get() + u32::from(item.content.is_err()));
+            if item.content.as_ref().is_ok_and(Vec::is_empty) {
                 nothing.set(nothing.get() + 1);
                 let body = payload["Records"][number]["body"].as_str().filter(|_| delivery.from_queue);
                 prop_assert!(body.map_or_else(|| says_nothing_to_do(&payload), text_says_nothing_to_do), "{}", payload);

@@ -1,4 +1,5 @@
-//! The alert as a card of Amazon Q Developer in chat applications, which silently drops what is not its schema.
+//! The alert as a custom notification of Amazon Q Developer in chat applications, which silently drops everything that does
+//! not match its schema.
 //!
 //! <https://docs.aws.amazon.com/chatbot/latest/adminguide/custom-notifs.html>
 
@@ -10,13 +11,13 @@ use crate::{alert::Alert, untrusted::Untrusted};
 struct Card<'a> {
     version: &'static str,
     source: &'static str,
-    content: Content<'a>,
+    content: CardContent<'a>,
     metadata: Metadata<'a>,
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Content<'a> {
+struct CardContent<'a> {
     text_type: &'static str,
     title: String,
     description: String,
@@ -26,17 +27,16 @@ struct Content<'a> {
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Metadata<'a> {
-    /// Copies of an alert fall into one thread.
+    /// Duplicates of an alert go to one thread.
     thread_id: &'a str,
     summary: String,
 }
 
 pub(super) fn card(alert: &Alert) -> String {
     let shown = |text: &Option<Untrusted>| text.as_ref().map_or("unknown".into(), code);
-    let (called_by, caller) = alert.called_by();
     let title = alert.title_with(&code(&alert.entity.name));
     let description = format!(
-        "{} {} in account {}, {}\n*Event time:* {}\n*Actor:* {} from {}\n*{called_by}:* {caller}\n<{}|Open in the console>",
+        "{} {} in account {}, {}\n*Event time:* {}\n*Actor:* {} from {}\n*Called by:* {}\n<{}|Open in the console>",
         alert.entity.kind,
         code(&alert.entity.name),
         alert.account_id,
@@ -44,12 +44,13 @@ pub(super) fn card(alert: &Alert) -> String {
         alert.event_time,
         shown(&alert.actor.arn),
         shown(&alert.actor.source_ip_address),
+        alert.caller(),
         alert.link,
     );
-    super::json::text(&Card {
+    super::json(&Card {
         version: "1.0",
         source: "custom",
-        content: Content {
+        content: CardContent {
             text_type: "client-markdown",
             title: format!("{}: {title}", alert.severity),
             description,
@@ -59,7 +60,7 @@ pub(super) fn card(alert: &Alert) -> String {
     })
 }
 
-/// As code, in which nothing is markup; what would end it, or could be a mention or a link even there, goes.
+/// As code, in which nothing is markup. Characters that would end the code, or make a mention or a link in it, are replaced.
 fn code(text: &Untrusted) -> String {
     format!("`{}`", text.visible(200).replace('`', "'").replace(['<', '>', '&'], "?"))
 }

@@ -1,75 +1,78 @@
-//! The alert as plain text for a phone: the first 12 lines tell what happened, then what to do, then the evidence.
+//! The alert as plain text that fits a phone: first what happened, then what to do, then the evidence.
 
 use std::fmt::Write;
 
 use crate::{alert::Alert, rule::Outcome, untrusted::Untrusted};
 
-/// Fits a phone turned sideways; what is cut here stands whole in the JSON.
-const MOST_CHARS: usize = 200;
+/// Longer values are cut here. The JSON alert has them whole.
+const MAX_CHARS: usize = 200;
 
 pub(super) fn text(alert: &Alert) -> String {
-    let shown = |text: &Option<Untrusted>| text.as_ref().map_or("unknown".into(), |text| text.visible(MOST_CHARS));
-    let (actor, source) = (&alert.actor, &alert.source);
-    let (called_by, caller) = alert.called_by();
+    let shown = |text: &Option<Untrusted>| text.as_ref().map_or("unknown".into(), |text| text.visible(MAX_CHARS));
+    let actor = &alert.actor;
     let policy = alert.policy.as_ref().map_or("policy unknown".into(), |policy| policy.name.visible(128));
-    let mut text = String::new();
-    let mut line = |label: &str, value: &str| row(&mut text, label, value);
+    let mut text = Rows::default();
+    text.row("Outcome", &format!("{} ({}), {policy}", alert.outcome, alert.severity));
+    text.row("Entity", &format!("{} {}", alert.entity.kind, alert.entity.name.visible(128)));
+    text.row("Account", &format!("{}, {}", alert.account_id, alert.region.visible(64)));
+    text.row("Event time", &format!("{}, detected {} s later", alert.event_time, alert.detection_latency_seconds));
+    text.row("Actor", &format!("{} {}", shown(&actor.kind), shown(&actor.arn)));
+    text.row("Access key", &shown(&actor.access_key_id));
+    text.row("Source IP", &shown(&actor.source_ip_address));
+    text.row("User agent", &shown(&actor.user_agent));
+    text.row("Called by", alert.caller());
+    text.row("Contained", &contained(alert));
+    text.row("Console", &alert.link);
 
-    line("Outcome", &format!("{} ({}), {policy}", alert.outcome, alert.severity));
-    line("Entity", &format!("{} {}", alert.entity.kind, alert.entity.name.visible(128)));
-    line("Account", &format!("{}, {}", alert.account_id, alert.region.visible(64)));
-    line("Event time", &format!("{}, seen {} s later", alert.event_time, alert.detection_latency_seconds));
-    line("Actor", &format!("{} {}", shown(&actor.kind), shown(&actor.arn)));
-    line("Access key", &shown(&actor.access_key_id));
-    line("From", &format!("{}, {}", shown(&actor.source_ip_address), shown(&actor.user_agent)));
-    line(called_by, caller);
-    line("Contained", &contained(alert));
-    line("Console", &alert.link);
+    let _ = write!(text.0, "\nWhat to do\n{}\n", alert.runbook);
 
-    let _ = write!(text, "\nWhat to do\n{}", alert.runbook);
-
-    text.push('\n');
-    let mut line = |label: &str, value: &str| row(&mut text, label, value);
-    line(
-        "Evidence",
-        &match (&source.bucket, &source.key) {
-            (Some(bucket), Some(key)) => format!("s3://{}/{}", bucket.visible(63), key.visible(1024)),
-            (None, Some(path)) => format!("{}, a copy on a disk", path.visible(1024)),
-            (_, None) => "delivered by EventBridge; the log file follows within minutes".into(),
-        },
-    );
-    line("Event ID", &shown(&source.event_id));
-    line("Alert ID", &alert.alert_id);
-    line("Rule", alert.id);
-    line("MITRE", &alert.reports.join(", "));
-    line("Reference", alert.reference);
-    line("Related", &related(alert));
+    text.row("Evidence", &evidence(alert));
+    text.row("Event ID", &shown(&alert.source.event_id));
+    text.row("Alert ID", &alert.alert_id);
+    text.row("Rule", alert.id);
+    text.row("MITRE", &alert.reports.join(", "));
+    text.row("Reference", alert.reference);
+    text.row("Related", &related(alert));
     for call in alert.related.iter().flat_map(|related| &related.events) {
         let kind = &call.kind;
         let error = kind.error_code.as_ref().map_or(String::new(), |code| format!(", {}", code.visible(64)));
-        let (source, name) = (kind.event_source.visible(64), kind.event_name.visible(64));
-        let _ = writeln!(text, "   {} × {source} {name} ({}{error})", call.count, kind.aws_region.visible(32));
+        let service = kind.event_source.visible(64);
+        let name = kind.event_name.visible(64);
+        let _ = writeln!(text.0, "   {} × {service} {name} ({}{error})", call.count, kind.aws_region.visible(32));
     }
-    for (is_so, note) in [
-        (alert.test, "This is a TEST: no account has the id 000000000000."),
-        (alert.dedup_degraded, "The dedup table could not be used: this alert may be a copy."),
-        (alert.truncated, "Something was cut for its size; the log file has it whole."),
+    for (applies, note) in [
+        (alert.test, "This is a TEST. No account has the id 000000000000."),
+        (alert.dedup_degraded, "The dedup table was unavailable. This alert may be a duplicate."),
+        (alert.truncated, "Some values were cut for their size. The log file has them whole."),
     ] {
-        if is_so {
-            let _ = writeln!(text, "{note}");
+        if applies {
+            let _ = writeln!(text.0, "{note}");
         }
     }
-    text
+    text.0
 }
 
-fn row(text: &mut String, label: &str, value: &str) {
-    let _ = writeln!(text, "{:<13}{value}", format!("{label}:"));
+#[derive(Default)]
+struct Rows(String);
+
+impl Rows {
+    fn row(&mut self, label: &str, value: &str) {
+        let _ = writeln!(self.0, "{:<13}{value}", format!("{label}:"));
+    }
 }
 
-/// How much else there is; the calls themselves stand at the end.
+fn evidence(alert: &Alert) -> String {
+    match (&alert.source.bucket, &alert.source.key) {
+        (Some(bucket), Some(key)) => format!("s3://{}/{}", bucket.visible(63), key.visible(1024)),
+        (None, Some(path)) => format!("{}, a file on a disk", path.visible(1024)),
+        (_, None) => "delivered by EventBridge; the log file follows within minutes".into(),
+    }
+}
+
+/// The number of related calls. The calls themselves are at the end.
 fn related(alert: &Alert) -> String {
     match &alert.related {
-        None => "not known; search CloudTrail as in step 4".into(),
+        None => "unknown; search CloudTrail as in step 4".into(),
         Some(related) if related.event_count == 0 => "no other call of this identity in the same log file".into(),
         Some(related) => format!(
             "{} other calls of this identity in the same log file, {} of them failed, from {}",
@@ -80,13 +83,13 @@ fn related(alert: &Alert) -> String {
     }
 }
 
-/// Which actions are denied is not told: AWS changes the list with each version.
+/// It does not name the denied actions: AWS changes the list with each version.
 fn contained(alert: &Alert) -> String {
-    let code = alert.error_code.as_ref().map_or("no errorCode".into(), |code| code.visible(MOST_CHARS));
+    let code = alert.error_code.as_ref().map_or("no errorCode".into(), |code| code.visible(MAX_CHARS));
     match alert.outcome {
-        Outcome::Quarantined => "in part: some actions are denied, the key still works for all others".into(),
-        Outcome::Failed => format!("perhaps NOT: attaching the policy failed ({code})"),
-        Outcome::Removed => "NO LONGER, unless the keys are off".into(),
-        Outcome::Denied => format!("perhaps NOT: what looks like an attach was denied ({code})"),
+        Outcome::Quarantined => "partly: some actions are denied, but the key works for all others".into(),
+        Outcome::Failed => format!("possibly NOT: attaching the policy failed ({code})"),
+        Outcome::Removed => "NO LONGER, unless the access keys are inactive".into(),
+        Outcome::Denied => format!("possibly NOT: a call that looks like the attach was denied ({code})"),
     }
 }

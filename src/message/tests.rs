@@ -9,10 +9,12 @@ use super::*;
 use crate::{
     alert::rfc3339,
     dedup::{Decision, Document, Question},
-    log_file::LogFile,
-    record::Record,
     related::{Gathering, Identity},
     rule::Rules,
+    trail::{
+        log_file::{LogFile, S3Object},
+        record::Record,
+    },
 };
 
 /// The records of a file of `events/log-files/`.
@@ -35,13 +37,13 @@ fn alert(record: &Value) -> Alert {
     let now = OffsetDateTime::from_unix_timestamp(1_795_489_511).unwrap();
     let matched = Rules::new(true).judge(self::record(record)).expect("no match");
     let dedup_key = matched.dedup_key();
-    let event_time = matched.record.event_time.unwrap_or(now).unix_timestamp();
+    let event_time = matched.facts.event_time.unwrap_or(now).unix_timestamp();
     let period = Duration::from_secs(3600);
     let question = Question { dedup_key: &dedup_key, event_time, token: "t", now: now.unix_timestamp(), period };
     let Decision::Claim { claim, .. } = Document::unknown(&dedup_key).decide(&question) else { panic!("no claim") };
     let key = "AWSLogs/123456789012/CloudTrail/us-east-1/2026/11/24/\
                123456789012_CloudTrail_us-east-1_20261124T0305Z_quarantined.json.gz";
-    let log_file = LogFile::from_plain("example-trail-logs".into(), key.into(), None, None);
+    let log_file = LogFile::S3(S3Object::new("example-trail-logs".into(), key.into(), None, None));
     let (identity, mut gathering) = (Identity::of(&matched), Gathering::default());
     samples("quarantined").iter().for_each(|value| gathering.add(&identity, &self::record(value)));
     let related = gathering.finish(&identity, rfc3339);
@@ -88,24 +90,20 @@ fn https_subscribers_get_the_json_unless_they_chat() {
 }
 
 #[test]
-fn the_first_lines_of_a_mail_tell_what_happened() {
+fn the_first_lines_of_an_email_show_what_happened() {
     for name in ["quarantined", "failed", "removed", "denied"] {
-        let mail = email(&sample(name, 1));
-        let first: Vec<&str> = mail.lines().skip(2).take(12).collect();
-        for label in ["Outcome", "Entity", "Account", "Event time", "Actor", "Contained"] {
+        let text = email(&sample(name, 1));
+        let first: Vec<&str> = text.lines().skip(2).take(12).collect();
+        for label in ["Outcome", "Entity", "Account", "Event time", "Actor", "Called by", "Contained"] {
             assert!(first.iter().any(|line| line.starts_with(label)), "{label}: {first:#?}");
         }
-        assert!(
-            first.iter().any(|line| line.starts_with("Attached by") || line.starts_with("Removed by")),
-            "{first:#?}"
-        );
-        assert!(mail.lines().count() <= 60);
-        assert!(mail.lines().filter(|line| line.starts_with("   aws ")).count() <= 5);
+        assert!(text.lines().count() <= 60);
+        assert!(text.lines().filter(|line| line.starts_with("   aws ")).count() <= 5);
     }
 }
 
 #[test]
-fn a_test_of_life_says_so() {
+fn the_proof_of_life_is_marked_as_a_test() {
     let mut record = sample("quarantined", 1);
     record["recipientAccountId"] = json!("000000000000");
     let message = rendered(&record);
@@ -115,7 +113,7 @@ fn a_test_of_life_says_so() {
 }
 
 #[test]
-fn a_shell_command_as_a_name_is_not_pasted() {
+fn a_shell_command_as_a_name_is_not_in_a_command() {
     let mut record = sample("quarantined", 1);
     for name in ["$(curl evil)", "a'; curl evil #", "-x\n   aws iam delete-user", "`id`"] {
         record["requestParameters"]["userName"] = json!(name);
@@ -123,9 +121,9 @@ fn a_shell_command_as_a_name_is_not_pasted() {
             json!(format!("arn:aws:iam::aws:policy/AWSCompromisedKeyQuarantine{name}"));
         record["userIdentity"]["accessKeyId"] = json!(name);
         record["awsRegion"] = json!(name);
-        let mail = email(&record);
-        let commands: Vec<&str> = mail.lines().filter(|line| line.starts_with("   aws ")).collect();
-        assert_eq!(commands.len(), 4, "{mail}");
+        let text = email(&record);
+        let commands: Vec<&str> = text.lines().filter(|line| line.starts_with("   aws ")).collect();
+        assert_eq!(commands.len(), 4, "{text}");
         for command in commands {
             assert!(
                 !command.contains("evil") && !command.contains("delete-user") && !command.contains('`'),
@@ -223,7 +221,7 @@ fn whatever_a_record_holds_the_message_fits_and_keeps_its_keys() {
         record["awsRegion"] = json!(controls);
         record[field] = value;
         let message = rendered(&record);
-        assert!(message.bytes() <= MOST_BYTES, "{field}: {} bytes", message.bytes());
+        assert!(message.bytes() <= MAX_BYTES, "{field}: {} bytes", message.bytes());
         assert_eq!(keys(&message), keys(&small), "{field}");
         assert_eq!(default(&message)["truncated"], true, "{field}");
         trimmed += 1;

@@ -1,14 +1,14 @@
-//! What a case of a rule is, and how it is held against the code; the cases stand beside the rules.
+//! How the cases of a rule are checked. The cases are next to the rules.
 
 use serde_json::{Value, json};
 
 use super::{ALL, Match, Outcome, Rules, Severity};
-use crate::record::Record;
+use crate::trail::record::Record;
 
 pub(super) const V2: &str = "arn:aws:iam::aws:policy/AWSCompromisedKeyQuarantineV2";
 
-/// What is to come of a record: rule id behind the common prefix, outcome, severity, title and dedup key behind the
-/// rule id and the account.
+/// The expected match of a record. `rule` follows the common prefix of the rule ids, `dedup_key` follows rule id and
+/// account.
 pub(super) struct Expected {
     pub rule: &'static str,
     pub outcome: Outcome,
@@ -46,23 +46,25 @@ pub(super) fn judged(record: &Value) -> Option<Match> {
     Rules::new(true).judge(Record::parse(record.to_string().as_bytes()).unwrap())
 }
 
-/// Holds that the record is what the case says, that no other rule accepts it, and that the scan finds it.
+/// Asserts that the record makes this match and no other, and that the scan finds it.
 pub(super) fn matches(case: &str, record: &Value, expected: &Expected) {
-    let found = judged(record).unwrap_or_else(|| panic!("{case} is no match"));
+    let found = judged(record).unwrap_or_else(|| panic!("{case} does not match"));
     let id = format!("AWS.CloudTrail.IAMCompromisedKeyQuarantine{}", expected.rule);
     assert_eq!(found.rule.id, id, "{case}");
     assert_eq!((found.outcome, found.severity), (expected.outcome, expected.severity), "{case}");
-    let title = found.outcome.title(found.entity.kind, &found.entity.name.visible(128), found.record.account_id());
+    let title = found.title(&found.facts.entity.name.visible(128));
     assert_eq!(title, format!("{} in account 123456789012", expected.title), "{case}");
     assert_eq!(found.dedup_key(), format!("{id}:123456789012:{}", expected.dedup_key), "{case}");
-    let accepting = ALL.iter().flat_map(|rule| rule.alternatives).filter(|way| way.accepts(&found.record)).count();
-    assert_eq!(accepting, 1, "{case} matches in several ways");
-    assert!(Rules::new(true).needles().unwrap().found_in(record.to_string().as_bytes()), "{case} holds no needle");
+    let text = record.to_string();
+    let parsed = Record::parse(text.as_bytes()).unwrap();
+    let accepting = ALL.iter().flat_map(|rule| rule.alternatives).filter(|each| each.accepts(&parsed)).count();
+    assert_eq!(accepting, 1, "{case} passes several conditions");
+    assert!(Rules::new(true).needles().found_in(text.as_bytes()), "{case} has no needle");
 }
 
-/// Holds that no rule accepts the record.
-pub(super) fn is_no_match(case: &str, record: &Value) {
-    assert!(judged(record).is_none(), "{case} is a match");
+/// Asserts that no rule accepts the record.
+pub(super) fn does_not_match(case: &str, record: &Value) {
+    assert!(judged(record).is_none(), "{case} matches");
 }
 
 #[test]

@@ -1,24 +1,14 @@
-//! The conditions that rules are made of: what the documentation and `quarantine-scan explain` show is what is done.
+//! The conditions that rules are made of. The documentation and `quarantine-scan explain` show these same values.
 
 use serde::Serialize;
 
-use super::{EntityType, Policy};
-use crate::record::Record;
-
-/// One way to match a rule: a record that passes all the checks.
-#[derive(Serialize)]
-pub struct Alternative {
-    /// What it comes to, in words: outcome and severity.
-    pub means: &'static str,
-    pub checks: &'static [&'static Check],
-    #[serde(skip)]
-    pub(super) finding: fn(&Record) -> Option<super::Finding>,
-}
+use super::Policy;
+use crate::trail::record::Record;
 
 /// A condition on a parsed field.
 #[derive(Serialize)]
 pub struct Check {
-    /// In CloudTrail's spelling, behind the names of the objects that it stands in.
+    /// In CloudTrail's spelling, after the names of the objects that contain it.
     pub field: &'static str,
     pub operator: &'static str,
     pub values: &'static str,
@@ -26,15 +16,13 @@ pub struct Check {
     pub(super) passes: fn(&Record) -> bool,
 }
 
-impl Alternative {
-    pub fn accepts(&self, record: &Record) -> bool {
-        self.checks.iter().all(|check| check.passes(record))
-    }
-}
-
 impl Check {
     pub fn passes(&self, record: &Record) -> bool {
         (self.passes)(record)
+    }
+
+    const fn event_name(values: &'static str, passes: fn(&Record) -> bool) -> Check {
+        Check { field: "eventName", operator: "is one of", values, passes }
     }
 }
 
@@ -70,20 +58,22 @@ pub(super) static FAILED: Check =
     Check { field: "errorCode", operator: "is", values: "present", passes: |record| record.error_code.is_some() };
 
 pub(super) static ATTACH: Check =
-    call("AttachUserPolicy, AttachGroupPolicy, AttachRolePolicy", |record| is_call(record, "Attach"));
+    Check::event_name("AttachUserPolicy, AttachGroupPolicy, AttachRolePolicy", |record| is_call(record, "Attach"));
 
-pub(super) static PUT: Check = call("PutUserPolicy, PutGroupPolicy, PutRolePolicy", |record| is_call(record, "Put"));
+pub(super) static PUT: Check =
+    Check::event_name("PutUserPolicy, PutGroupPolicy, PutRolePolicy", |record| is_call(record, "Put"));
 
 pub(super) static DETACH: Check =
-    call("DetachUserPolicy, DetachGroupPolicy, DetachRolePolicy", |record| is_call(record, "Detach"));
+    Check::event_name("DetachUserPolicy, DetachGroupPolicy, DetachRolePolicy", |record| is_call(record, "Detach"));
 
 pub(super) static DELETE: Check =
-    call("DeleteUserPolicy, DeleteGroupPolicy, DeleteRolePolicy", |record| is_call(record, "Delete"));
+    Check::event_name("DeleteUserPolicy, DeleteGroupPolicy, DeleteRolePolicy", |record| is_call(record, "Delete"));
 
-const fn call(values: &'static str, passes: fn(&Record) -> bool) -> Check {
-    Check { field: "eventName", operator: "is one of", values, passes }
-}
-
+/// Whether it is the policy call of a user, group or role with this verb.
 fn is_call(record: &Record, verb: &str) -> bool {
-    EntityType::of_call(record, verb).is_some()
+    let nouns = ["UserPolicy", "GroupPolicy", "RolePolicy"];
+    record
+        .event_name
+        .as_ref()
+        .is_some_and(|name| name.test(|name| name.strip_prefix(verb).is_some_and(|noun| nouns.contains(&noun))))
 }

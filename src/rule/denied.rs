@@ -1,14 +1,15 @@
-//! AWS was denied an attach to the user that it acted as. CloudTrail leaves the parameters of a denied call out, so
-//! that it was a quarantine policy is a guess: low confidence, and `DENIED_ATTEMPTS=off` silences it.
+//! AWS was denied an attach to the user that it acted as. CloudTrail omits the parameters of a denied call, so it is a
+//! guess that the policy was a quarantine policy: low confidence, and `DENIED_ATTEMPTS=off` switches the rule off.
 
-use super::{Alternative, Check, EntityType, Finding, Outcome, Rule, Severity, check::OF_IAM};
-use crate::{record::Record, untrusted::Untrusted};
+use super::{Alternative, Check, EntityType, Grade, Needle, Outcome, Rule, Severity, Subject, check::OF_IAM};
+use crate::{trail::record::Record, untrusted::Untrusted};
 
 pub(super) static RULE: Rule = Rule {
     id: "AWS.CloudTrail.IAMCompromisedKeyQuarantineDenied",
     name: "AWS Compromised IAM Key Quarantine Denied",
-    description: "AWS, acting as an IAM user, was denied attaching a policy to that user. This is how a quarantine looks \
-                  that a boundary or an organisation's policy forbids: the key may be exposed, and nothing contains it.",
+    description: "AWS, acting as an IAM user, was denied attaching a policy to that user. A quarantine looks like this if \
+                  a permissions boundary or a service control policy (SCP) forbids it: the key may be exposed, and \
+                  nothing contains it.",
     tags: &[
         "AWS",
         "Identity and Access Management",
@@ -17,14 +18,13 @@ pub(super) static RULE: Rule = Rule {
     ],
     reports: &["TA0001:T1078.004", "TA0006:T1552.001"],
     reference: "https://unit42.paloaltonetworks.com/malicious-operations-of-exposed-iam-keys-cryptojacking/",
-    needles: &["AttachUserPolicy"],
+    needles: &[Needle::fixed("AttachUserPolicy")],
     alternatives: &[Alternative {
-        means: "denied, MEDIUM",
+        outcome: Outcome::Denied,
+        severity: Grade::Always(Severity::Medium),
+        note: None,
         checks: &[&OF_IAM, &ATTACH_USER, &ACCESS_DENIED, &NO_PARAMETERS, &BY_AWS, &OF_ITSELF],
-        finding: |record| {
-            let (outcome, severity, entity) = (Outcome::Denied, Severity::Medium, EntityType::User);
-            Some(Finding { outcome, severity, entity, policy: None, name: Some(named_user(record)?) })
-        },
+        subject: |record| Some(Subject { kind: EntityType::User, name: named_user(record)?, policy: None }),
     }],
 };
 
@@ -32,7 +32,7 @@ static ATTACH_USER: Check = Check {
     field: "eventName",
     operator: "is",
     values: "AttachUserPolicy",
-    passes: |record| EntityType::of_call(record, "Attach") == Some(EntityType::User),
+    passes: |record| record.event_name.as_ref().is_some_and(|name| name.test(|name| name == "AttachUserPolicy")),
 };
 
 static ACCESS_DENIED: Check = Check {
@@ -67,7 +67,7 @@ static OF_ITSELF: Check = Check {
     },
 };
 
-/// Whom the policy was to be attached to.
+/// The user that the policy was to be attached to.
 fn named_user(record: &Record) -> Option<Untrusted> {
     record.error_message.as_ref()?.part(|message| {
         let (_, after) = message.split_once(" on resource: user ")?;
@@ -82,14 +82,14 @@ mod tests {
     use super::*;
     use crate::rule::{
         Rules,
-        cases::{Expected, V2, call, is_no_match, managed, matches, with},
+        cases::{Expected, V2, call, does_not_match, managed, matches, with},
     };
 
     const DENIED: Expected = Expected {
         rule: "Denied",
         outcome: Outcome::Denied,
         severity: Severity::Medium,
-        title: "Quarantine of IAM user alice perhaps denied",
+        title: "Quarantine of IAM user alice possibly denied",
         dedup_key: "user:alice:denied",
     };
 
@@ -122,9 +122,9 @@ mod tests {
             ("another service", with(denied(), "eventSource", json!("sts.amazonaws.com"))),
             ("another policy, not denied", managed("AttachUserPolicy", "arn:aws:iam::aws:policy/ReadOnlyAccess")),
         ] {
-            is_no_match(case, &record);
+            does_not_match(case, &record);
         }
-        // With parameters it is told what was attached: a failed quarantine, or something else.
+        // With parameters, the record names the policy: a failed quarantine, or something else.
         let named = with(denied(), "requestParameters", json!({ "userName": "alice", "policyArn": V2 }));
         assert_eq!(crate::rule::cases::judged(&named).unwrap().outcome, Outcome::Failed);
     }
@@ -133,6 +133,6 @@ mod tests {
     fn it_can_be_switched_off() {
         let record = || Record::parse(denied().to_string().as_bytes()).unwrap();
         assert!(Rules::new(true).judge(record()).is_some() && Rules::new(false).judge(record()).is_none());
-        assert!(!Rules::new(false).needles().unwrap().found_in(b"AttachUserPolicy"));
+        assert!(!Rules::new(false).needles().found_in(b"AttachUserPolicy"));
     }
 }

@@ -1,20 +1,19 @@
 //! A quarantine policy was attached to a user, group or role, or attaching it failed.
 //!
-//! AWS acts as the compromised user on itself, from an address that begins with `AWS Internal`. Who made the
-//! call is a label, never a filter: the first thing that a customer does is attach the policy by hand.
+//! AWS acts as the compromised user on itself, from an address that begins with `AWS Internal`. The caller is a label,
+//! never a filter: a customer's first test is to attach the policy by hand.
 
 use super::{
-    Alternative, Outcome, Policy, Rule, Severity,
+    Alternative, Grade, Needle, Outcome, Rule, Severity, Subject,
     check::{ATTACH, FAILED, INLINE, MANAGED, OF_IAM, PUT, SUCCEEDED},
-    finding,
 };
 
 pub(super) static RULE: Rule = Rule {
     id: "AWS.CloudTrail.IAMCompromisedKeyQuarantine",
     name: "AWS Compromised IAM Key Quarantine",
     description: "An AWSCompromisedKeyQuarantine policy was attached to an IAM entity, or attaching it failed. \
-                  AWS does this when it finds an access key of the entity exposed, in a public repository for example. \
-                  The policy denies only some actions: the key still works for others until it is deactivated.",
+                  AWS attaches it when it finds an access key of the entity exposed, for example in a public repository. \
+                  The policy denies only some actions. The key works for all others until it is deactivated.",
     tags: &[
         "AWS",
         "Identity and Access Management",
@@ -23,25 +22,28 @@ pub(super) static RULE: Rule = Rule {
     ],
     reports: &["TA0001:T1078.004", "TA0006:T1552.001"],
     reference: "https://unit42.paloaltonetworks.com/malicious-operations-of-exposed-iam-keys-cryptojacking/",
-    needles: &["CompromisedKeyQuarantine", "Policy_DO_NOT_REMOVE"],
+    needles: &[Needle::fixed("CompromisedKeyQuarantine"), Needle::fixed("Policy_DO_NOT_REMOVE")],
     alternatives: &[
         Alternative {
-            means: "quarantined, HIGH",
+            outcome: Outcome::Quarantined,
+            severity: Grade::Always(Severity::High),
+            note: None,
             checks: &[&OF_IAM, &ATTACH, &MANAGED, &SUCCEEDED],
-            finding: |record| finding(record, "Attach", Outcome::Quarantined, Severity::High, Policy::managed),
+            subject: Subject::with_managed_policy,
         },
         Alternative {
-            means: "failed, CRITICAL if sourceIPAddress starts with AWS Internal, else HIGH",
+            outcome: Outcome::Failed,
+            severity: Grade::ByCaller { aws: Severity::Critical, others: Severity::High },
+            note: None,
             checks: &[&OF_IAM, &ATTACH, &MANAGED, &FAILED],
-            finding: |record| {
-                let severity = if record.is_aws_internal() { Severity::Critical } else { Severity::High };
-                finding(record, "Attach", Outcome::Failed, severity, Policy::managed)
-            },
+            subject: Subject::with_managed_policy,
         },
         Alternative {
-            means: "quarantined, HIGH, as AWS did it before 2020",
+            outcome: Outcome::Quarantined,
+            severity: Grade::Always(Severity::High),
+            note: Some("AWS's form before 2020"),
             checks: &[&OF_IAM, &PUT, &INLINE, &SUCCEEDED],
-            finding: |record| finding(record, "Put", Outcome::Quarantined, Severity::High, Policy::inline),
+            subject: Subject::with_inline_policy,
         },
     ],
 };
@@ -51,7 +53,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::rule::cases::{Expected, V2, call, inline, is_no_match, judged, managed, matches, with};
+    use crate::rule::cases::{Expected, V2, call, does_not_match, inline, judged, managed, matches, with};
 
     const QUARANTINED: Expected = Expected {
         rule: "",
@@ -131,7 +133,7 @@ mod tests {
             ("an inline name after another", inline("PutUserPolicy", "xAWSExposedCredentialPolicy_DO_NOT_REMOVE")),
             ("an inline policy that was not put", denied),
         ] {
-            is_no_match(case, &record);
+            does_not_match(case, &record);
         }
     }
 

@@ -1,31 +1,34 @@
-//! A quarantine policy was taken off: by the responder at the end of the runbook, by a tired administrator, by
-//! infrastructure as code that knows nothing of it, or by the attacker.
+//! A quarantine policy was detached: by the responder at the end of the runbook, by an administrator, by infrastructure as
+//! code that does not know the policy, or by the attacker.
 
 use super::{
-    Alternative, Outcome, Policy, Rule, Severity,
+    Alternative, Grade, Needle, Outcome, Rule, Severity, Subject,
     check::{DELETE, DETACH, INLINE, MANAGED, OF_IAM, SUCCEEDED},
-    finding,
 };
 
 pub(super) static RULE: Rule = Rule {
     id: "AWS.CloudTrail.IAMCompromisedKeyQuarantineRemoved",
     name: "AWS Compromised IAM Key Quarantine Removed",
-    description: "An AWSCompromisedKeyQuarantine policy was taken off an IAM entity. \
-                  Unless its keys are off, they can do again all that they could before AWS found them exposed.",
+    description: "An AWSCompromisedKeyQuarantine policy was detached from an IAM entity. \
+                  Unless its access keys are inactive, they can be used again for everything that the entity may do.",
     tags: &["AWS", "Identity and Access Management", "Defense Impairment:Disable or Modify Tools"],
     reports: &["TA0112:T1685"],
     reference: "https://unit42.paloaltonetworks.com/malicious-operations-of-exposed-iam-keys-cryptojacking/",
-    needles: &["CompromisedKeyQuarantine", "Policy_DO_NOT_REMOVE"],
+    needles: &[Needle::fixed("CompromisedKeyQuarantine"), Needle::fixed("Policy_DO_NOT_REMOVE")],
     alternatives: &[
         Alternative {
-            means: "removed, HIGH",
+            outcome: Outcome::Removed,
+            severity: Grade::Always(Severity::High),
+            note: None,
             checks: &[&OF_IAM, &DETACH, &MANAGED, &SUCCEEDED],
-            finding: |record| finding(record, "Detach", Outcome::Removed, Severity::High, Policy::managed),
+            subject: Subject::with_managed_policy,
         },
         Alternative {
-            means: "removed, HIGH, of the form before 2020",
+            outcome: Outcome::Removed,
+            severity: Grade::Always(Severity::High),
+            note: Some("AWS's form before 2020"),
             checks: &[&OF_IAM, &DELETE, &INLINE, &SUCCEEDED],
-            finding: |record| finding(record, "Delete", Outcome::Removed, Severity::High, Policy::inline),
+            subject: Subject::with_inline_policy,
         },
     ],
 };
@@ -35,7 +38,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::rule::cases::{Expected, V2, call, inline, is_no_match, managed, matches, with};
+    use crate::rule::cases::{Expected, V2, call, does_not_match, inline, managed, matches, with};
 
     const USER: Expected = Expected {
         rule: "Removed",
@@ -85,7 +88,7 @@ mod tests {
             ("an inline policy of a customer", inline("DeleteUserPolicy", "AWSCompromisedKeyQuarantineForever")),
             ("the policy itself", call("DeletePolicy", json!({ "policyArn": V2 }))),
         ] {
-            is_no_match(case, &record);
+            does_not_match(case, &record);
         }
     }
 }

@@ -1,7 +1,7 @@
-//! Stored bytes → inflated blocks: gzip of one or many members, or plain JSON, told apart by the first byte.
+//! Stored bytes → inflated blocks. The first byte shows whether they are gzip, of one or many members, or plain text.
 //!
-//! The members' frames (RFC 1952) are read here, and flate2 inflates what is in them: its own gzip reader would
-//! check the sum with zlib-rs's CRC, which costs a third of the whole scan more than crc32fast's.
+//! The members' frames (RFC 1952) are read here, and flate2 inflates their content. flate2's own gzip reader would use
+//! zlib-rs's CRC, which makes the whole scan a third dearer than crc32fast's.
 
 mod header;
 
@@ -10,36 +10,36 @@ use std::{cell::Cell, mem};
 use crc32fast::Hasher;
 use flate2::{Decompress, FlushDecompress, Status};
 
-use super::ScanError;
+use super::Fault;
 use header::{GZIP, header_bytes};
 
-/// Measured: 64 KiB cost up to 6 % more, 512 KiB win nothing.
+/// Measured: 64 KiB cost up to 6 % more, 512 KiB gain nothing.
 const BLOCK_BYTES: usize = 256 * 1024;
-/// CloudTrail's have ten bytes; a name or a comment may follow.
-const MOST_HEADER_BYTES: usize = 4096;
+/// CloudTrail's headers have ten bytes. A name or a comment may follow.
+const MAX_HEADER_BYTES: usize = 4096;
 const TRAILER_BYTES: usize = 8;
 
 thread_local! {
-    /// Many files wait for their next chunk at once, and need no block meanwhile: the one that has a chunk takes it.
+    /// Many files wait for their next chunk at once. Only the file that has a chunk needs a block.
     static SPARE_BLOCK: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
 pub(super) struct Inflate {
     form: Form,
-    /// The header or trailer of a member, as far as it was read.
+    /// The part of a member's header or trailer that was read.
     frame: Vec<u8>,
     inflate: Decompress,
     checksum: Hasher,
     block: Vec<u8>,
-    /// Whether a further block can be made without further input.
+    /// Whether another block can be made without more input.
     more: bool,
     inflated_bytes: u64,
-    limit_mib: u64,
+    limit_mib: Option<u64>,
 }
 
 #[derive(Clone, Copy)]
 enum Form {
-    /// Nothing was read yet.
+    /// Nothing is read yet.
     Unknown,
     Plain,
     Header,
@@ -47,12 +47,12 @@ enum Form {
     Trailer,
     /// A member has ended; another may follow.
     BetweenMembers,
-    /// What was inflated before the corrupt place has been handed out.
+    /// Everything before the corrupt byte has been returned.
     Corrupt,
 }
 
 impl Inflate {
-    pub fn new(limit_mib: u64) -> Self {
+    pub fn new(limit_mib: Option<u64>) -> Self {
         Inflate {
             form: Form::Unknown,
             frame: Vec::new(),
@@ -65,13 +65,13 @@ impl Inflate {
         }
     }
 
-    /// The next block, taken off the front of `chunk`; `None` when the chunk is used up.
-    pub fn next<'b, 'c: 'b>(&'b mut self, chunk: &mut &'c [u8]) -> Result<Option<&'b [u8]>, ScanError> {
+    /// The next block, from the front of `chunk`. `None` when the chunk is used up.
+    pub fn next<'b, 'c: 'b>(&'b mut self, chunk: &mut &'c [u8]) -> Result<Option<&'b [u8]>, Fault> {
         while self.more || !chunk.is_empty() {
             let is_gzip = chunk.first() == Some(&GZIP);
             match self.form {
                 Form::Unknown if !is_gzip => self.form = Form::Plain,
-                Form::BetweenMembers if !is_gzip => return Err(ScanError::TrailingBytes),
+                Form::BetweenMembers if !is_gzip => return Err(Fault::TrailingBytes),
                 Form::Unknown | Form::BetweenMembers => self.form = Form::Header,
                 Form::Plain => {
                     let (block, rest) = chunk.split_at(chunk.len().min(BLOCK_BYTES));
@@ -83,7 +83,7 @@ impl Inflate {
                     self.take(chunk, 1);
                     match header_bytes(&self.frame) {
                         Ok(Some(bytes)) if bytes == self.frame.len() => self.begin_body(),
-                        Ok(_) if self.frame.len() < MOST_HEADER_BYTES => {}
+                        Ok(_) if self.frame.len() < MAX_HEADER_BYTES => {}
                         _ => self.form = Form::Corrupt,
                     }
                     self.more = matches!(self.form, Form::Corrupt);
@@ -105,7 +105,7 @@ impl Inflate {
                         self.more = !is_whole;
                     }
                 }
-                Form::Corrupt => return Err(ScanError::CorruptGzip { inflated_bytes: self.inflated_bytes }),
+                Form::Corrupt => return Err(Fault::CorruptGzip { inflated_bytes: self.inflated_bytes }),
             }
         }
         SPARE_BLOCK.set(mem::take(&mut self.block));
@@ -113,11 +113,11 @@ impl Inflate {
     }
 
     /// To be called after the last chunk.
-    pub fn finish(&self) -> Result<(), ScanError> {
+    pub fn finish(&self) -> Result<(), Fault> {
         match self.form {
-            Form::Unknown => Err(ScanError::Empty),
+            Form::Unknown => Err(Fault::Empty),
             Form::Plain | Form::BetweenMembers => Ok(()),
-            Form::Header | Form::Body | Form::Trailer | Form::Corrupt => Err(ScanError::TruncatedGzip),
+            Form::Header | Form::Body | Form::Trailer | Form::Corrupt => Err(Fault::TruncatedGzip),
         }
     }
 
@@ -142,7 +142,7 @@ impl Inflate {
         self.form = Form::Body;
     }
 
-    /// Inflates into the block. An error counts once what came before it is handed out.
+    /// Inflates into the block. An error counts once the bytes before it have been returned.
     fn inflate_block(&mut self, chunk: &mut &[u8]) {
         if self.block.capacity() == 0 {
             self.block = SPARE_BLOCK.take();
@@ -154,13 +154,19 @@ impl Inflate {
         *chunk = &chunk[(self.inflate.total_in() - taken) as usize..];
         self.more = self.block.len() == self.block.capacity();
         match status {
-            Ok(Status::StreamEnd) => (self.form, self.more) = (Form::Trailer, false),
+            Ok(Status::StreamEnd) => {
+                self.form = Form::Trailer;
+                self.more = false;
+            }
             Ok(_) => {}
-            Err(_) => (self.form, self.more) = (Form::Corrupt, true),
+            Err(_) => {
+                self.form = Form::Corrupt;
+                self.more = true;
+            }
         }
     }
 
-    /// What the trailer of the current member must be: checksum and length, modulo 2³².
+    /// The trailer that the current member must have: checksum and length, modulo 2³².
     fn trailer(&self) -> [u8; TRAILER_BYTES] {
         let checksum = self.checksum.clone().finalize();
         let length = self.inflate.total_out() as u32;
@@ -170,12 +176,14 @@ impl Inflate {
         trailer
     }
 
-    fn count(&mut self, bytes: usize) -> Result<(), ScanError> {
+    fn count(&mut self, bytes: usize) -> Result<(), Fault> {
         self.inflated_bytes += bytes as u64;
-        if self.inflated_bytes > self.limit_mib.saturating_mul(1024 * 1024) {
-            return Err(ScanError::TooLarge { limit_mib: self.limit_mib });
+        match self.limit_mib {
+            Some(limit_mib) if self.inflated_bytes > limit_mib.saturating_mul(1024 * 1024) => {
+                Err(Fault::TooLarge { limit_mib })
+            }
+            _ => Ok(()),
         }
-        Ok(())
     }
 }
 
@@ -193,8 +201,9 @@ mod tests {
         encoder.finish().unwrap()
     }
 
-    fn inflate(stored: &[u8], chunk_bytes: usize, limit_mib: u64) -> (Vec<u8>, Result<(), ScanError>) {
-        let (mut inflate, mut inflated) = (Inflate::new(limit_mib), Vec::new());
+    fn inflate(stored: &[u8], chunk_bytes: usize, limit_mib: u64) -> (Vec<u8>, Result<(), Fault>) {
+        let mut inflate = Inflate::new(Some(limit_mib));
+        let mut inflated = Vec::new();
         for mut chunk in stored.chunks(chunk_bytes) {
             loop {
                 match inflate.next(&mut chunk) {
@@ -228,31 +237,31 @@ mod tests {
     }
 
     #[test]
-    fn what_stands_before_a_break_comes_out_first() {
+    fn bytes_before_a_break_come_out_first() {
         let text = text();
         let whole = gzip(&text);
         let (inflated, end) = inflate(&whole[..whole.len() - 8], usize::MAX, 4096);
-        assert!(inflated == text && matches!(end, Err(ScanError::TruncatedGzip)));
+        assert!(inflated == text && matches!(end, Err(Fault::TruncatedGzip)));
         let mut wrong_crc = whole.clone();
         let at = wrong_crc.len() - 8;
         wrong_crc[at] ^= 1;
         let (inflated, end) = inflate(&wrong_crc, usize::MAX, 4096);
-        assert!(inflated == text && matches!(end, Err(ScanError::CorruptGzip { .. })));
+        assert!(inflated == text && matches!(end, Err(Fault::CorruptGzip { .. })));
     }
 
     #[test]
     fn a_gzip_bomb_stops_at_the_limit() {
         let bomb = gzip(&vec![0; 3 * 1024 * 1024]);
-        assert!(matches!(inflate(&bomb, 100, 2).1, Err(ScanError::TooLarge { limit_mib: 2 })));
+        assert!(matches!(inflate(&bomb, 100, 2).1, Err(Fault::TooLarge { limit_mib: 2 })));
         let members = gzip(&vec![0; 1024 * 1024]).repeat(3);
-        assert!(matches!(inflate(&members, 100, 2).1, Err(ScanError::TooLarge { limit_mib: 2 })));
+        assert!(matches!(inflate(&members, 100, 2).1, Err(Fault::TooLarge { limit_mib: 2 })));
         assert!(inflate(&members, 100, 3).1.is_ok());
     }
 
     #[test]
     fn bytes_after_the_last_member_are_an_error() {
         let (inflated, end) = inflate(&[gzip(b"{}"), b"PK".to_vec()].concat(), usize::MAX, 1);
-        assert!(inflated == b"{}" && matches!(end, Err(ScanError::TrailingBytes)));
+        assert!(inflated == b"{}" && matches!(end, Err(Fault::TrailingBytes)));
     }
 
     #[test]
@@ -285,8 +294,8 @@ mod tests {
         let mut endless = vec![GZIP, 0x8b, 8, 8, 0, 0, 0, 0, 0, 0];
         endless.resize(1 << 20, b'x');
         for chunk_bytes in [1, usize::MAX] {
-            assert!(matches!(inflate(&endless, chunk_bytes, 1).1, Err(ScanError::CorruptGzip { inflated_bytes: 0 })));
+            assert!(matches!(inflate(&endless, chunk_bytes, 1).1, Err(Fault::CorruptGzip { inflated_bytes: 0 })));
         }
-        assert!(matches!(inflate(&[GZIP, 0], 1, 1).1, Err(ScanError::CorruptGzip { .. })));
+        assert!(matches!(inflate(&[GZIP, 0], 1, 1).1, Err(Fault::CorruptGzip { .. })));
     }
 }

@@ -1,52 +1,80 @@
 //! The byte strings that a file is searched for, and the search over a stream of blocks.
 
-use std::collections::BTreeSet;
+use std::{borrow::Cow, collections::BTreeSet};
 
 use memchr::memmem::Finder;
+use serde::Serialize;
 
-/// A set of needles. Whoever wants records from a scan brings the needles that those records hold; a byte
-/// search is a hint, and parsed fields decide.
-pub struct Needles {
-    finders: Vec<Finder<'static>>,
-    escape: Finder<'static>,
-    /// `\u00` and one of these digits could write a character of a needle.
-    escape_digits: &'static [u8],
-    /// One less than the longest thing that is searched for.
-    overlap: usize,
-}
+/// A byte string that every wanted record contains. It consists of ASCII letters, digits and `_`, since JSON may
+/// escape every other character.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Needle(Cow<'static, str>);
 
+/// A text that cannot be a needle.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "{0:?} cannot be searched for: a needle is 1 to {MOST_BYTES} ASCII letters, digits and `_`, since JSON may escape the rest at will"
-)]
+#[error("{0:?} cannot be searched for; a needle is 1 to {MAX_BYTES} ASCII letters, digits and `_`")]
 pub struct NeedleError(String);
 
 /// An access key id has at most 128 characters.
-const MOST_BYTES: usize = 128;
-/// `\u004`: as much of an escape as must be seen at once.
+const MAX_BYTES: usize = 128;
+
+impl Needle {
+    /// A needle in the code.
+    ///
+    /// # Panics
+    /// When it is compiled, if the text cannot be a needle.
+    pub const fn fixed(text: &'static str) -> Needle {
+        assert!(is_needle(text.as_bytes()));
+        Needle(Cow::Borrowed(text))
+    }
+
+    /// # Errors
+    /// The text is empty, too long, or has a character other than an ASCII letter, a digit or `_`.
+    pub fn new(text: String) -> Result<Needle, NeedleError> {
+        if is_needle(text.as_bytes()) { Ok(Needle(text.into())) } else { Err(NeedleError(text)) }
+    }
+}
+
+const fn is_needle(text: &[u8]) -> bool {
+    let mut at = 0;
+    while at < text.len() {
+        if !text[at].is_ascii_alphanumeric() && text[at] != b'_' {
+            return false;
+        }
+        at += 1;
+    }
+    1 <= text.len() && text.len() <= MAX_BYTES
+}
+
+/// A set of needles. Finding one is a hint: parsed fields decide.
+pub struct Needles {
+    finders: Vec<Finder<'static>>,
+    escape: Finder<'static>,
+    /// `\u00` followed by one of these digits could be an escaped character of a needle.
+    escape_digits: &'static [u8],
+    /// One less than the longest byte string that is searched for.
+    overlap: usize,
+}
+
+/// `\u004`: the part of an escape that must be seen at once.
 const ESCAPE_BYTES: usize = 5;
 
 impl Needles {
-    /// # Errors
-    /// A needle holds another character than an ASCII letter, a digit or `_`, or is empty or too long.
-    pub fn new<'a>(texts: impl IntoIterator<Item = &'a str>) -> Result<Needles, NeedleError> {
-        let (mut finders, mut overlap, mut digits) = (Vec::new(), ESCAPE_BYTES - 1, false);
-        // Rules share needles: each costs a pass.
-        for text in BTreeSet::from_iter(texts) {
-            let allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
-            if !(1..=MOST_BYTES).contains(&text.len()) || !text.bytes().all(allowed) {
-                return Err(NeedleError(text.into()));
-            }
-            overlap = overlap.max(text.len() - 1);
-            digits |= text.bytes().any(|byte| byte.is_ascii_digit());
-            finders.push(Finder::new(text.as_bytes()).into_owned());
+    pub fn new(needles: impl IntoIterator<Item = Needle>) -> Needles {
+        // Rules share needles, and each costs a pass.
+        let needles = BTreeSet::from_iter(needles);
+        let longest = needles.iter().map(|needle| needle.0.len()).max().unwrap_or(0);
+        // Ordinary records contain `\u003c`, `\u003d` and `\u003e`: `\u003` matters only if it could hide a digit.
+        let has_digit = needles.iter().any(|needle| needle.0.bytes().any(|byte| byte.is_ascii_digit()));
+        Needles {
+            finders: needles.iter().map(|needle| Finder::new(needle.0.as_bytes()).into_owned()).collect(),
+            escape: Finder::new(r"\u00").into_owned(),
+            escape_digits: if has_digit { b"34567" } else { b"4567" },
+            overlap: longest.max(ESCAPE_BYTES) - 1,
         }
-        // `\u003c`, `\u003d` and `\u003e` stand in ordinary records: look at `\u003` only if a digit could hide there.
-        let escape_digits = if digits { b"34567".as_slice() } else { b"4567" };
-        Ok(Needles { finders, escape: Finder::new(r"\u00").into_owned(), escape_digits, overlap })
     }
 
-    /// Whether the text holds a needle, or an escape that may hide one.
+    /// Whether the text contains a needle, or an escape that may hide one.
     pub fn found_in(&self, text: &[u8]) -> bool {
         self.finders.iter().any(|finder| finder.find(text).is_some()) || self.escapes(text).next().is_some()
     }
@@ -67,12 +95,12 @@ impl Needles {
     }
 }
 
-/// A search over blocks that follow each other: what lies across their borders is found too.
+/// A search over consecutive blocks, which also finds needles across their borders.
 pub(super) struct Search<'n> {
     needles: &'n Needles,
-    /// The end of what was searched, as long as the overlap.
+    /// The last bytes of the earlier blocks, as long as the overlap.
     tail: Vec<u8>,
-    /// How many bytes were searched.
+    /// The number of bytes searched.
     searched: u64,
     last: Option<u64>,
 }
@@ -111,17 +139,23 @@ impl<'n> Search<'n> {
 mod tests {
     use super::*;
 
+    fn needles(texts: &[&'static str]) -> Needles {
+        Needles::new(texts.iter().map(|text| Needle::fixed(text)))
+    }
+
     #[test]
     fn needles_that_json_may_escape_are_refused() {
         for text in ["", "arn:aws", "a b", "a/b", "ü", &"x".repeat(129)] {
-            assert!(Needles::new([text]).is_err(), "{text}");
+            assert!(Needle::new(text.into()).is_err(), "{text}");
         }
-        assert!(Needles::new(["Policy_DO_NOT_REMOVE", "AKIAIOSFODNN7EXAMPLE"]).is_ok());
+        for text in ["Policy_DO_NOT_REMOVE", "AKIAIOSFODNN7EXAMPLE", &"x".repeat(128)] {
+            assert!(Needle::new(text.into()).is_ok(), "{text}");
+        }
     }
 
     #[test]
     fn the_last_needle_is_found_across_every_block_border() {
-        let needles = Needles::new(["QuarantineX", "Attach"]).unwrap();
+        let needles = needles(&["QuarantineX", "Attach"]);
         for (text, end) in
             [("..Attach....QuarantineX..", 23), ("..QuarantineX....Attach.", 23), (r"...\u0051uar....", 8)]
         {
@@ -135,8 +169,8 @@ mod tests {
 
     #[test]
     fn escapes_that_hide_no_letter_are_passed_over() {
-        let letters = Needles::new(["Quarantine"]).unwrap();
-        let digits = Needles::new(["AKIA7"]).unwrap();
+        let letters = needles(&["Quarantine"]);
+        let digits = needles(&["AKIA7"]);
         assert!(!letters.found_in(br"\u003c \u003d \u003e \u0026 \u0027 \u2603 \n"));
         assert!(letters.found_in(br"\u005a") && letters.found_in(br"\u0061"));
         assert!(!letters.found_in(br"\u0037") && digits.found_in(br"\u0037"));

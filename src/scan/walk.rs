@@ -1,52 +1,50 @@
-//! From record to record through inflated text, keeping those that hold a needle.
+//! From record to record through inflated text, collecting those that contain a needle.
 //!
-//! The walker knows just enough JSON to tell where a record begins and ends: strings, escapes, brackets. It
-//! keeps one record at a time and never recurses, so neither size nor depth of a document can hurt it.
+//! The walk knows just enough JSON to see where a record begins and ends: strings, escapes, brackets. It holds one record
+//! at a time and never recurses, so neither size nor depth of a document can hurt it.
 
-use std::mem;
+use std::{collections::VecDeque, mem};
 
 use memchr::memchr;
 
-use super::{Documents, MOST_RECORD_BYTES, Needles, ScanError};
+use super::{Documents, Fault, MAX_RECORD_BYTES, Needles};
 
 pub(super) struct Walk<'n> {
     needles: &'n Needles,
     documents: Documents,
-    /// Where the last needle ends: behind it no candidate comes.
-    last_needle: u64,
+    /// Where the last needle ends. No candidate comes after it.
+    last_needle: Option<u64>,
     is_done: bool,
-    place: Place,
+    position: Position,
     /// Open brackets.
     depth: u64,
     in_string: bool,
-    /// Whether the string's next byte is escaped.
-    escaped: bool,
-    /// The current record or key as far as earlier blocks hold it; `None` where none is being read.
-    text: Option<Vec<u8>>,
-    /// The current document as far as earlier blocks hold it, where it may itself be a record.
-    lone: Option<Vec<u8>>,
-    seen_records: bool,
-    /// Whether a record was passed over for its size.
-    passed_over: bool,
+    /// Whether the next byte of the string is escaped.
+    is_escaped: bool,
+    /// The current key, or the current element of the list.
+    element: Capture,
+    /// The current document, if it may itself be a record.
+    document: Capture,
+    has_list: bool,
     walked: u64,
 }
 
 #[derive(Clone, Copy, PartialEq)]
-enum Place {
+enum Position {
     BeforeDocument,
     /// In the document's object, where a key is next.
     Key,
-    /// In the document's object, after a key; whether it was `Records`.
+    /// In the document's object, after a key.
     AfterKey {
         is_records: bool,
     },
-    /// In a value that is not the list of records, below this depth.
+    /// In a value that is not the list of records.
     Value,
-    /// In the list of records, which stands at this depth, between its elements.
+    /// Between the elements of the list of records, at this depth.
     List {
         depth: u64,
     },
-    /// In an element of the list that is no object, or in a record.
+    /// In an element of the list at this depth: a record, or a list.
     Element {
         depth: u64,
     },
@@ -54,229 +52,279 @@ enum Place {
 }
 
 impl<'n> Walk<'n> {
-    pub fn new(needles: &'n Needles, documents: Documents, last_needle: u64) -> Self {
+    pub fn new(needles: &'n Needles, documents: Documents, last_needle: Option<u64>) -> Self {
         Walk {
             needles,
             documents,
             last_needle,
             is_done: false,
-            place: Place::BeforeDocument,
+            position: Position::BeforeDocument,
             depth: 0,
             in_string: false,
-            escaped: false,
-            text: None,
-            lone: None,
-            seen_records: false,
-            passed_over: false,
+            is_escaped: false,
+            element: Capture::default(),
+            document: Capture::default(),
+            has_list: false,
             walked: 0,
         }
     }
 
-    /// Whether the last needle is behind.
+    /// Whether the last needle is passed.
     pub fn is_done(&self) -> bool {
         self.is_done
     }
 
-    /// To be called at the end of the document, or once all needles are behind.
-    pub fn finish(&self) -> Result<(), ScanError> {
-        match self.place {
-            _ if self.passed_over => Err(ScanError::RecordTooLarge),
+    /// To be called at the end of the document, or once the last needle is passed.
+    pub fn finish(&self) -> Result<(), Fault> {
+        match self.position {
+            _ if self.element.was_too_large || self.document.was_too_large => Err(Fault::RecordTooLarge),
             _ if self.is_done => Ok(()),
-            _ if !self.seen_records => Err(ScanError::NoRecords),
-            Place::AfterDocument => Ok(()),
-            Place::BeforeDocument if self.documents == Documents::Many => Ok(()),
-            _ => Err(ScanError::TruncatedJson),
+            _ if !self.has_list => Err(Fault::NoRecords),
+            Position::AfterDocument => Ok(()),
+            Position::BeforeDocument if self.documents == Documents::Many => Ok(()),
+            _ => Err(Fault::TruncatedJson),
         }
     }
 
-    /// Walks the next block; the candidates that end in it are added to `candidates`, also where it fails.
-    pub fn push(&mut self, block: &[u8], candidates: &mut Vec<Vec<u8>>) -> Result<(), ScanError> {
+    /// Walks the next block. The candidates that end in it are added to `candidates`, those before a fault included.
+    pub fn block(&mut self, block: &[u8], candidates: &mut VecDeque<Vec<u8>>) -> Result<(), Fault> {
         let mut at = 0;
-        // Where in this block the texts that are being kept begin.
-        let (mut start, mut lone_start) = (0, 0);
-        while at < block.len() {
-            if self.in_string {
-                at = self.string(block, at);
-                match self.place {
-                    _ if self.in_string => {}
-                    Place::Key => {
-                        let is_records = self.keep(&block[start..at]).is_some_and(|key| is_records(&key));
-                        self.place = Place::AfterKey { is_records };
-                    }
-                    Place::List { .. } => candidates.extend(self.candidate(&block[start.min(at)..at])),
-                    _ => {}
-                }
-                continue;
-            }
-            if let Place::Element { depth } = self.place {
-                at = self.element(block, at, depth);
-                if self.depth == depth {
-                    self.place = Place::List { depth };
-                    candidates.extend(self.candidate(&block[start..at]));
-                    if self.walked + at as u64 >= self.last_needle {
-                        self.is_done = true;
-                        return Ok(());
-                    }
-                }
-                continue;
-            }
-            let byte = block[at];
-            at += 1;
-            match (byte, self.place) {
-                (b'"', Place::BeforeDocument | Place::AfterDocument) => return Err(self.malformed(at)),
-                (b'"', place) => {
-                    self.in_string = true;
-                    if place == Place::Key || matches!(place, Place::List { .. }) && self.keeps_all() {
-                        (self.text, start) = (Some(Vec::new()), at - 1);
-                    }
-                }
-                (b'{' | b'[', place) => {
-                    self.depth += 1;
-                    self.place = match (place, byte) {
-                        (Place::BeforeDocument, b'{') => {
-                            if self.keeps_all() {
-                                (self.lone, lone_start) = (Some(Vec::new()), at - 1);
-                            }
-                            Place::Key
-                        }
-                        (Place::BeforeDocument, _) | (Place::AfterKey { is_records: true }, b'[') => {
-                            self.seen_records = true;
-                            self.lone = None;
-                            Place::List { depth: self.depth }
-                        }
-                        (Place::AfterKey { .. }, _) => Place::Value,
-                        (Place::List { depth }, _) => {
-                            if byte == b'{' || self.keeps_all() {
-                                (self.text, start) = (Some(Vec::new()), at - 1);
-                            }
-                            Place::Element { depth }
-                        }
-                        // Elements are walked in `element`.
-                        (Place::Value | Place::Element { .. }, _) => place,
-                        (Place::Key | Place::AfterDocument, _) => return Err(self.malformed(at)),
-                    };
-                }
-                (b'}' | b']', place) => {
-                    self.depth = self.depth.checked_sub(1).ok_or_else(|| self.malformed(at))?;
-                    self.place = match place {
-                        Place::Value if self.depth > 1 => place,
-                        Place::Value => Place::AfterKey { is_records: false },
-                        Place::List { .. } | Place::Key | Place::AfterKey { .. } if self.depth == 0 => {
-                            if let Some(lone) = self.lone.take() {
-                                self.seen_records = true;
-                                let record = self.grown(lone, &block[lone_start..at]);
-                                candidates.extend(record.filter(|record| self.needles.found_in(record)));
-                            }
-                            if self.documents == Documents::Many && self.walked + at as u64 >= self.last_needle {
-                                self.is_done = true;
-                                return Ok(());
-                            }
-                            match self.documents {
-                                Documents::One => Place::AfterDocument,
-                                Documents::Many => Place::BeforeDocument,
-                            }
-                        }
-                        Place::List { .. } if byte == b']' => Place::AfterKey { is_records: false },
-                        _ => return Err(self.malformed(at)),
-                    };
-                }
-                (b',', Place::AfterKey { .. }) => self.place = Place::Key,
-                (_, Place::BeforeDocument | Place::AfterDocument) if !self.documents.is_blank(byte) => {
-                    return Err(self.malformed(at));
-                }
-                _ => {}
-            }
+        while at < block.len() && !self.is_done {
+            at = match self.position {
+                _ if self.in_string => self.string(block, at, candidates),
+                Position::Element { depth } => self.element(block, at, depth, candidates),
+                _ => self.structure(block, at, candidates)?,
+            };
         }
         self.walked += block.len() as u64;
-        if let Some(text) = self.keep(&block[start.min(block.len())..]) {
-            self.text = Some(text);
-        }
-        if let Some(lone) = self.lone.take() {
-            self.lone = self.grown(lone, &block[lone_start..]);
-        }
+        self.element.carry(block);
+        self.document.carry(block);
         Ok(())
     }
 
-    /// Whether an element that is no object is a candidate, too: in an export a record may stand in it, which nobody
-    /// would be told of.
-    fn keeps_all(&self) -> bool {
-        self.documents == Documents::Many
+    /// Continues in the open string, to its end or that of the block. Returns where it is then, as do the other steps.
+    fn string(&mut self, block: &[u8], at: usize, candidates: &mut VecDeque<Vec<u8>>) -> usize {
+        let at = self.skip_string(block, at);
+        match self.position {
+            _ if self.in_string => {}
+            Position::Key => {
+                let key = self.element.end(&block[..at], |_| true);
+                self.position = Position::AfterKey { is_records: key.is_some_and(|key| is_records(&key)) };
+            }
+            Position::List { .. } => self.end_element(&block[..at], candidates),
+            _ => {}
+        }
+        at
     }
 
-    /// Walks on through an element, up to its end or that of the block; returns where it is then.
-    fn element(&mut self, block: &[u8], mut at: usize, list_depth: u64) -> usize {
+    /// Continues in an element, to its end or that of the block.
+    fn element(&mut self, block: &[u8], mut at: usize, list: u64, candidates: &mut VecDeque<Vec<u8>>) -> usize {
         let mut depth = self.depth;
-        while let Some(&byte) = block.get(at) {
+        while depth > list
+            && let Some(&byte) = block.get(at)
+        {
             at += 1;
             match byte {
                 b'"' => match closing_quote(block, at) {
                     Some(quote) => at = quote + 1,
                     None => {
                         self.in_string = true;
-                        at = self.string(block, at);
+                        at = self.skip_string(block, at);
                     }
                 },
                 b'{' | b'[' => depth += 1,
                 b'}' | b']' => depth -= 1,
-                _ => continue,
-            }
-            if depth == list_depth {
-                break;
+                _ => {}
             }
         }
         self.depth = depth;
+        if depth == list {
+            self.position = Position::List { depth: list };
+            self.end_element(&block[..at], candidates);
+            self.is_done = self.is_past_last_needle(at);
+        }
         at
     }
 
-    /// Passes over the string that is open, from `at` on; returns where it, or the block, ends.
-    fn string(&mut self, block: &[u8], at: usize) -> usize {
-        let begin = at + usize::from(mem::take(&mut self.escaped));
+    /// Takes one byte outside of strings and elements.
+    fn structure(&mut self, block: &[u8], at: usize, candidates: &mut VecDeque<Vec<u8>>) -> Result<usize, Fault> {
+        let (byte, next) = (block[at], at + 1);
+        match (byte, self.position) {
+            (b'"', position) => self.position = self.open_string(position, at)?,
+            (b'{' | b'[', position) => {
+                self.depth += 1;
+                self.position = self.open(byte, position, at)?;
+            }
+            (b'}' | b']', position) => {
+                self.depth = self.depth.checked_sub(1).ok_or_else(|| self.malformed(next))?;
+                self.position = self.close(byte, position, &block[..next], candidates)?;
+            }
+            (b',', Position::AfterKey { .. }) => self.position = Position::Key,
+            (_, Position::BeforeDocument | Position::AfterDocument) if !self.documents.is_blank(byte) => {
+                return Err(self.malformed(next));
+            }
+            _ => {}
+        }
+        Ok(next)
+    }
+
+    fn open_string(&mut self, position: Position, at: usize) -> Result<Position, Fault> {
+        match position {
+            Position::BeforeDocument | Position::AfterDocument => return Err(self.malformed(at + 1)),
+            Position::Key => self.element.begin(at),
+            Position::List { .. } if self.keeps_any_element() => self.element.begin(at),
+            _ => {}
+        }
+        self.in_string = true;
+        Ok(position)
+    }
+
+    fn open(&mut self, byte: u8, position: Position, at: usize) -> Result<Position, Fault> {
+        match (position, byte) {
+            (Position::BeforeDocument, b'{') => {
+                if self.documents == Documents::Many {
+                    self.document.begin(at);
+                }
+                Ok(Position::Key)
+            }
+            (Position::BeforeDocument, _) | (Position::AfterKey { is_records: true }, b'[') => {
+                self.has_list = true;
+                self.document.drop();
+                Ok(Position::List { depth: self.depth })
+            }
+            (Position::AfterKey { .. }, _) => Ok(Position::Value),
+            (Position::List { depth }, _) => {
+                if byte == b'{' || self.keeps_any_element() {
+                    self.element.begin(at);
+                }
+                Ok(Position::Element { depth })
+            }
+            (Position::Value | Position::Element { .. }, _) => Ok(position),
+            (Position::Key | Position::AfterDocument, _) => Err(self.malformed(at + 1)),
+        }
+    }
+
+    /// `text` is the block up to the bracket.
+    fn close(
+        &mut self,
+        byte: u8,
+        position: Position,
+        text: &[u8],
+        candidates: &mut VecDeque<Vec<u8>>,
+    ) -> Result<Position, Fault> {
+        match position {
+            Position::Value if self.depth > 1 => Ok(position),
+            Position::Value => Ok(Position::AfterKey { is_records: false }),
+            Position::List { .. } | Position::Key | Position::AfterKey { .. } if self.depth == 0 => {
+                Ok(self.end_document(text, candidates))
+            }
+            Position::List { .. } if byte == b']' => Ok(Position::AfterKey { is_records: false }),
+            _ => Err(self.malformed(text.len())),
+        }
+    }
+
+    fn end_document(&mut self, text: &[u8], candidates: &mut VecDeque<Vec<u8>>) -> Position {
+        match self.documents {
+            Documents::One => Position::AfterDocument,
+            Documents::Many => {
+                self.has_list |= self.document.is_open();
+                candidates.extend(self.document.end(text, |part| self.needles.found_in(part)));
+                self.is_done = self.is_past_last_needle(text.len());
+                Position::BeforeDocument
+            }
+        }
+    }
+
+    fn end_element(&mut self, text: &[u8], candidates: &mut VecDeque<Vec<u8>>) {
+        candidates.extend(self.element.end(text, |part| self.needles.found_in(part)));
+    }
+
+    /// Whether an element that is not an object is a candidate. In an export it may contain a record, which would be missed
+    /// without notice.
+    fn keeps_any_element(&self) -> bool {
+        self.documents == Documents::Many
+    }
+
+    fn is_past_last_needle(&self, at: usize) -> bool {
+        self.last_needle.is_some_and(|last| self.walked + at as u64 >= last)
+    }
+
+    /// Skips the open string from `at` on. Returns where it, or the block, ends.
+    fn skip_string(&mut self, block: &[u8], at: usize) -> usize {
+        let begin = at + usize::from(mem::take(&mut self.is_escaped));
         match closing_quote(block, begin) {
             Some(quote) => {
                 self.in_string = false;
                 quote + 1
             }
             None => {
-                self.escaped = ends_in_escape(&block[begin..]);
+                self.is_escaped = ends_in_escape(&block[begin..]);
                 block.len()
             }
         }
     }
 
-    /// The record that ends with this part, if it holds a needle. Few do, so that most are not even copied.
-    fn candidate(&mut self, end: &[u8]) -> Option<Vec<u8>> {
-        if self.text.as_ref()?.is_empty() && !self.needles.found_in(end) {
-            self.text = None;
+    fn malformed(&self, at: usize) -> Fault {
+        if self.has_list { Fault::MalformedJson { inflated_bytes: self.walked + at as u64 } } else { Fault::NoRecords }
+    }
+}
+
+/// A text that is collected across the borders of blocks, up to the size of a record.
+#[derive(Default)]
+struct Capture {
+    open: Option<Open>,
+    /// Whether a text was given up for its size.
+    was_too_large: bool,
+}
+
+struct Open {
+    /// The parts in earlier blocks.
+    text: Vec<u8>,
+    /// Where the text begins in the current block.
+    begin: usize,
+}
+
+impl Capture {
+    fn begin(&mut self, at: usize) {
+        self.open = Some(Open { text: Vec::new(), begin: at });
+    }
+
+    fn is_open(&self) -> bool {
+        self.open.is_some()
+    }
+
+    fn drop(&mut self) {
+        self.open = None;
+    }
+
+    /// The text, which ends where `block` is cut, if it is wanted. Most are not, and are not even copied.
+    fn end(&mut self, block: &[u8], is_wanted: impl Fn(&[u8]) -> bool) -> Option<Vec<u8>> {
+        let Open { text, begin } = self.open.take()?;
+        let part = &block[begin..];
+        if text.is_empty() && !is_wanted(part) {
             return None;
         }
-        self.keep(end).filter(|record| self.needles.found_in(record))
+        self.joined(text, part).filter(|text| is_wanted(text))
     }
 
-    /// The text that is being kept, with its part in this block; `None` where there is none, or it is too large.
-    fn keep(&mut self, part: &[u8]) -> Option<Vec<u8>> {
-        let text = self.text.take()?;
-        self.grown(text, part)
+    /// Collects the part in this block. The next block follows.
+    fn carry(&mut self, block: &[u8]) {
+        if let Some(Open { text, begin }) = self.open.take() {
+            self.open = self.joined(text, &block[begin..]).map(|text| Open { text, begin: 0 });
+        }
     }
 
-    fn grown(&mut self, mut text: Vec<u8>, part: &[u8]) -> Option<Vec<u8>> {
-        if text.len() + part.len() > MOST_RECORD_BYTES {
-            self.passed_over = true;
+    fn joined(&mut self, mut text: Vec<u8>, part: &[u8]) -> Option<Vec<u8>> {
+        self.was_too_large |= text.len() + part.len() > MAX_RECORD_BYTES;
+        if text.len() + part.len() > MAX_RECORD_BYTES {
             return None;
         }
         text.extend_from_slice(part);
         Some(text)
     }
-
-    fn malformed(&self, at: usize) -> ScanError {
-        if self.seen_records {
-            ScanError::MalformedJson { inflated_bytes: self.walked + at as u64 }
-        } else {
-            ScanError::NoRecords
-        }
-    }
 }
 
-/// Where the quote is that closes the string whose inside begins at `begin`.
+/// Where the quote is that closes the string whose content begins at `begin`.
 #[inline]
 fn closing_quote(block: &[u8], begin: usize) -> Option<usize> {
     let mut at = begin;
@@ -289,7 +337,7 @@ fn closing_quote(block: &[u8], begin: usize) -> Option<usize> {
     }
 }
 
-/// Whether the byte behind this text of a string is escaped: an odd number of backslashes stands before it.
+/// Whether the byte after this part of a string is escaped: an odd number of backslashes precedes it.
 #[inline]
 fn ends_in_escape(text: &[u8]) -> bool {
     text.ends_with(b"\\") && text.iter().rev().take_while(|&&byte| byte == b'\\').count() % 2 == 1

@@ -5,16 +5,17 @@ use std::{collections::BTreeMap, process::Command};
 use aws_sdk_s3::types::{EventBridgeConfiguration, NotificationConfiguration};
 
 use crate::support::{
-    local_aws::{Account, LOCAL_AWS, PYTHON, Server},
-    path, put_log_files,
+    local_aws::{Account, Server},
+    path, put_log_files, python,
 };
 
 const BOOTSTRAP: &str = env!("CARGO_BIN_EXE_quarantine-alert");
 
 /// Creates a stack of `template.yaml`; gives its outputs.
 fn deploy(account: &Account, parameters: &[String]) -> BTreeMap<String, String> {
-    let mut command = Command::new(PYTHON);
-    command.arg(LOCAL_AWS).args(["deploy", &account.endpoint, BOOTSTRAP, "quarantine-alert"]).args(parameters);
+    let mut command = Command::new(python());
+    command.arg(path("tools/local_aws.py"));
+    command.args(["deploy", &account.endpoint, BOOTSTRAP, "quarantine-alert"]).args(parameters);
     let output = command.env("AWS_ACCESS_KEY_ID", &account.id).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     serde_json::from_slice(&output.stdout).unwrap()
@@ -45,7 +46,7 @@ async fn the_deployed_template_alerts_with_its_own_permissions_alone() {
 #[test]
 fn the_function_runs_under_cargo_lambda() {
     let invoke = |event: &str| {
-        let mut command = Command::new(PYTHON);
+        let mut command = Command::new(python());
         command.args([path("tools/invoke.py"), BOOTSTRAP.into(), path(event)]).output().unwrap()
     };
     let alerted = invoke("events/s3-object-created.json");

@@ -1,4 +1,4 @@
-//! What the documentation shows is what happens.
+//! The documentation shows what happens.
 
 use std::{env, fmt::Write, fs, path::Path};
 
@@ -25,7 +25,7 @@ fn code(folder: &Path) -> String {
 
 #[test]
 fn the_tests_and_payloads_that_the_docs_name_exist() {
-    let code = code(&path("src")) + &code(&path("tests"));
+    let code = ["src", "tests", "cli"].map(|folder| code(&path(folder))).concat();
     let (mut tests, mut payloads) = (0, 0);
     for page in ["docs/guarantees.md", "docs/deliveries.md"] {
         let text = fs::read_to_string(path(page)).unwrap();
@@ -33,12 +33,12 @@ fn the_tests_and_payloads_that_the_docs_name_exist() {
             let cells: Vec<&str> = row.trim_matches('|').split(" | ").collect();
             let names = |cell: &str| cell.split('`').skip(1).step_by(2).map(str::to_owned).collect::<Vec<_>>();
             for test in names(cells.last().unwrap()) {
-                assert!(code.contains(&format!("fn {test}()")), "{page} names {test}, which is no test");
+                assert!(code.contains(&format!("fn {test}()")), "{page} names {test}, which is not a test");
                 tests += 1;
             }
             for payload in cells.get(2).filter(|_| cells.len() == 5).map_or(Vec::new(), |cell| names(cell)) {
                 let exists = path(&format!("events/{payload}.json")).exists();
-                assert!(exists || payload.ends_with('…'), "{page} names {payload}, which is no payload");
+                assert!(exists || payload.ends_with('…'), "{page} names {payload}, which is not a payload");
                 payloads += 1;
             }
         }
@@ -46,15 +46,15 @@ fn the_tests_and_payloads_that_the_docs_name_exist() {
     assert!(tests > 40 && payloads > 12, "{tests} {payloads}");
 }
 
-/// `docs/rules.md`, but for what is told of other platforms.
+/// The generated part of `docs/rules.md`.
 fn rules() -> String {
     let mut page = String::new();
     for rule in rule::ALL {
         let _ = writeln!(page, "## {}\n\n`{}`\n\n{}\n", rule.name, rule.id, rule.description);
-        for way in rule.alternatives {
-            let _ = writeln!(page, "{}, where all of this holds:\n", way.means);
+        for alternative in rule.alternatives {
+            let _ = writeln!(page, "{alternative}, if all of these conditions are met:\n");
             let _ = writeln!(page, "| field | operator | values |\n|---|---|---|");
-            for Check { field, operator, values, .. } in way.checks {
+            for Check { field, operator, values, .. } in alternative.checks {
                 let values = values.replace('*', "\\*").replace('<', "\\<");
                 let _ = writeln!(page, "| `{field}` | {operator} | {values} |");
             }

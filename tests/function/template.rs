@@ -1,11 +1,11 @@
-//! What `template.yaml` creates, with SAM's transform done and its conditions decided.
+//! What `template.yaml` creates, after the SAM transform and with its conditions evaluated.
 
 use std::{collections::BTreeSet, fs, process::Command};
 
 use quarantine_alert::rule;
 use serde_json::{Map, Value, json};
 
-use crate::support::{local_aws::PYTHON, path};
+use crate::support::{path, python};
 
 const EXISTING_BUCKET: [&str; 2] = ["Source=existing-bucket", "LogBucketName=example-trail-logs"];
 const EVERYTHING: [&str; 8] = [
@@ -29,7 +29,7 @@ struct Template(Map<String, Value>);
 impl Template {
     fn with(parameters: &[&str]) -> Template {
         let output =
-            Command::new(PYTHON).arg(path("tools/template.py")).arg("resolve").args(parameters).output().unwrap();
+            Command::new(python()).arg(path("tools/template.py")).arg("resolve").args(parameters).output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         let mut template: Value = serde_json::from_slice(&output.stdout).unwrap();
         Template(std::mem::take(template["Resources"].as_object_mut().unwrap()))
@@ -43,7 +43,7 @@ impl Template {
         self.0.iter().filter(move |(_, resource)| resource["Type"] == kind)
     }
 
-    /// The statements of all policies, of identities and of resources.
+    /// The statements of all identity-based and resource-based policies.
     fn statements(&self) -> Vec<(&String, &Value)> {
         let mut statements = Vec::new();
         for (name, resource) in &self.0 {
@@ -64,7 +64,7 @@ fn list(value: &Value) -> Vec<&Value> {
 }
 
 #[test]
-fn the_function_may_do_exactly_this() {
+fn the_function_role_has_exactly_these_permissions() {
     let template = Template::with(&EXISTING_BUCKET);
     let role = template.properties("FunctionRole");
     let statements = role["Policies"][0]["PolicyDocument"]["Statement"].as_array().unwrap();
@@ -104,7 +104,7 @@ fn the_function_may_do_exactly_this() {
 }
 
 #[test]
-fn no_policy_allows_a_wildcard_and_tls_is_asked_for() {
+fn policies_allow_no_wildcards_and_require_tls() {
     for parameters in [&EXISTING_BUCKET[..], &EVERYTHING, &TOPIC] {
         let template = Template::with(parameters);
         let mut tls = BTreeSet::new();
@@ -119,7 +119,7 @@ fn no_policy_allows_a_wildcard_and_tls_is_asked_for() {
                 "{statement}"
             );
             assert_ne!(statement["Resource"], "*", "{statement}");
-            // Where it is a service that may, it must be on behalf of something of ours.
+            // A service must act on behalf of a resource or an account that the policy names.
             if !name.ends_with("Role") {
                 assert!(statement["Principal"]["Service"].is_string(), "{statement}");
                 assert!(statement["Condition"].to_string().contains("aws:Source"), "{statement}");
@@ -135,7 +135,7 @@ fn no_policy_allows_a_wildcard_and_tls_is_asked_for() {
 }
 
 #[test]
-fn all_that_rests_is_encrypted_and_evidence_outlives_the_stack() {
+fn data_at_rest_is_encrypted_and_evidence_outlives_the_stack() {
     let default = Template::with(&EXISTING_BUCKET);
     for (name, queue) in default.of_type("AWS::SQS::Queue") {
         assert_eq!(queue["Properties"]["SqsManagedSseEnabled"], true, "{name}");
@@ -146,7 +146,7 @@ fn all_that_rests_is_encrypted_and_evidence_outlives_the_stack() {
 
     let everything = Template::with(&EVERYTHING);
     let own = "arn:aws:kms:us-east-1:123456789012:key/own";
-    for name in ["DeliveryQueue", "FailureQueue", "AlertTopic", "OperationsTopic"] {
+    for name in ["DeliveryQueue", "DeadLetterQueue", "AlertTopic", "OperationsTopic"] {
         assert_eq!(everything.properties(name)["KmsMasterKeyId"], own, "{name}");
     }
     assert_eq!(everything.properties("LogGroup")["KmsKeyId"], own);
@@ -156,7 +156,7 @@ fn all_that_rests_is_encrypted_and_evidence_outlives_the_stack() {
     assert_eq!(rule["SSEAlgorithm"], "aws:kms");
     let access = bucket["PublicAccessBlockConfiguration"].as_object().unwrap();
     assert!(access.len() == 4 && access.values().all(|blocked| blocked == true));
-    for name in ["TrailBucket", "FailureQueue", "LogGroup", "DedupTable"] {
+    for name in ["TrailBucket", "DeadLetterQueue", "LogGroup", "DedupTable"] {
         let resource = &everything.0[name];
         assert_eq!(
             (&resource["DeletionPolicy"], &resource["UpdateReplacePolicy"]),
@@ -166,9 +166,9 @@ fn all_that_rests_is_encrypted_and_evidence_outlives_the_stack() {
 }
 
 #[test]
-fn every_source_ends_in_the_one_delivery_queue() {
+fn every_source_sends_to_the_one_delivery_queue() {
     let queue = json!({ "Fn::GetAtt": ["DeliveryQueue", "Arn"] });
-    let failure_queue = json!({ "Fn::GetAtt": ["FailureQueue", "Arn"] });
+    let dead_letter_queue = json!({ "Fn::GetAtt": ["DeadLetterQueue", "Arn"] });
     for (parameters, source) in
         [(&EXISTING_BUCKET[..], "LogFileRule"), (&EVERYTHING, "LogFileRule"), (&TOPIC, "LogTopicSubscription")]
     {
@@ -176,7 +176,7 @@ fn every_source_ends_in_the_one_delivery_queue() {
         assert!(template.0.contains_key(source), "{source}");
         for (name, rule) in template.of_type("AWS::Events::Rule") {
             let [target] = &rule["Properties"]["Targets"].as_array().unwrap()[..] else { panic!("{name}") };
-            assert_eq!((&target["Arn"], &target["DeadLetterConfig"]["Arn"]), (&queue, &failure_queue), "{name}");
+            assert_eq!((&target["Arn"], &target["DeadLetterConfig"]["Arn"]), (&queue, &dead_letter_queue), "{name}");
             let alarm = template.properties(&format!("{name}Alarm"));
             assert_eq!(
                 (&alarm["MetricName"], &alarm["Dimensions"][0]["Value"]),
@@ -192,7 +192,10 @@ fn every_source_ends_in_the_one_delivery_queue() {
             (&properties["VisibilityTimeout"], &template.properties("Function")["Timeout"]),
             (&json!(360), &json!(60))
         );
-        assert_eq!(properties["RedrivePolicy"], json!({ "deadLetterTargetArn": failure_queue, "maxReceiveCount": 5 }));
+        assert_eq!(
+            properties["RedrivePolicy"],
+            json!({ "deadLetterTargetArn": dead_letter_queue, "maxReceiveCount": 5 })
+        );
     }
     let rule = Template::with(&EXISTING_BUCKET);
     let pattern = &rule.properties("LogFileRule")["EventPattern"]["detail"];
@@ -203,24 +206,24 @@ fn every_source_ends_in_the_one_delivery_queue() {
     assert_eq!(subscription["RawMessageDelivery"], true);
     // Subscription and dead-letter queue must be in one region.
     assert!(subscription.get("Region").is_none(), "{subscription}");
-    assert_eq!(subscription["RedrivePolicy"]["deadLetterTargetArn"], failure_queue);
+    assert_eq!(subscription["RedrivePolicy"]["deadLetterTargetArn"], dead_letter_queue);
 }
 
 #[test]
-fn the_fast_path_tells_of_every_call_that_a_rule_looks_at() {
+fn the_fast_path_sends_every_call_that_a_rule_checks() {
     let template = Template::with(&EVERYTHING);
-    let told = template.properties("FastPathRule")["EventPattern"]["detail"]["eventName"].clone();
-    let told: BTreeSet<String> = serde_json::from_value(told).unwrap();
+    let sent = template.properties("FastPathRule")["EventPattern"]["detail"]["eventName"].clone();
+    let sent: BTreeSet<String> = serde_json::from_value(sent).unwrap();
     let checks = rule::ALL.iter().flat_map(|rule| rule.alternatives).flat_map(|way| way.checks);
     let calls = checks.filter(|check| check.field == "eventName").flat_map(|check| check.values.split(", "));
-    let looked_at: BTreeSet<String> = calls.map(str::to_owned).collect();
-    assert_eq!(told, looked_at);
+    let checked: BTreeSet<String> = calls.map(str::to_owned).collect();
+    assert_eq!(sent, checked);
 }
 
 #[test]
-fn every_alarm_pages_and_reads_a_metric_that_exists() {
+fn every_alarm_notifies_the_operations_topic_and_reads_an_existing_metric() {
     let template = Template::with(&EVERYTHING);
-    let metrics = fs::read_to_string(path("src/metrics.rs")).unwrap();
+    let metrics = fs::read_to_string(path("src/handler/metrics.rs")).unwrap();
     let mut own = 0;
     for (name, alarm) in template.of_type("AWS::CloudWatch::Alarm") {
         let alarm = &alarm["Properties"];
@@ -246,7 +249,7 @@ fn every_alarm_pages_and_reads_a_metric_that_exists() {
 }
 
 #[test]
-fn the_function_gets_every_variable_from_a_parameter() {
+fn the_function_receives_its_variables_from_the_parameters() {
     let template = Template::with(
         &[
             &EXISTING_BUCKET[..],
@@ -276,7 +279,7 @@ fn the_version_is_the_same_everywhere() {
 }
 
 #[test]
-fn the_docs_tell_of_every_parameter_output_and_alarm() {
+fn the_docs_name_every_parameter_output_and_alarm() {
     let template = fs::read_to_string(path("template.yaml")).unwrap();
     let names = |section: &str| {
         let section = template.split(&format!("\n{section}:\n")).nth(1).unwrap();

@@ -6,60 +6,56 @@ use std::{
     io::{Read, Write},
 };
 
+use bytes::Bytes;
 use flate2::{Compression, read::MultiGzDecoder, write::GzEncoder};
 use proptest::{prelude::*, sample::Index};
 use quarantine_alert::{
-    record::Record,
     rule::Rules,
-    scan::{Documents, FirstRead, ScanError, SecondRead},
+    scan::{self, Documents, Fault, OtherText, Passes, Scanned, Settings, Step, TwoPass},
+    trail::record::Record,
 };
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 use crate::run;
 
-const LIMIT_MIB: u64 = 64;
 const BLOCK_BYTES: usize = 256 * 1024;
 const NEEDLES: [&str; 3] = ["CompromisedKeyQuarantine", "Policy_DO_NOT_REMOVE", "AttachUserPolicy"];
 
-// The fast path and the oracle. Both give the matching records' text.
-
-fn fast(stored: &[u8], chunk_bytes: usize) -> (Vec<String>, Result<(), ScanError>) {
-    fast_of(Documents::One, stored, chunk_bytes)
+const fn settings(documents: Documents) -> Settings {
+    Settings { documents, limit_mib: Some(64), kept_bytes: 0, other_text: OtherText::FirstBlock }
 }
 
-fn fast_of(documents: Documents, stored: &[u8], chunk_bytes: usize) -> (Vec<String>, Result<(), ScanError>) {
-    let needles = rules().needles().unwrap();
-    let mut first = FirstRead::new(&needles, documents, LIMIT_MIB);
-    let read = stored.chunks(chunk_bytes).try_for_each(|mut chunk| {
-        while first.next(&mut chunk)? {}
-        Ok(())
-    });
-    let done = first.finish(read);
-    let Some(last_needle) = done.last_needle else { return (Vec::new(), done.checked) };
-    let (found, end) = second_read(documents, stored, chunk_bytes, last_needle);
-    (found, done.checked.and(end))
+// The fast path and the oracle. Both return the text of the matching records.
+
+fn fast(stored: &[u8], chunk_bytes: usize) -> (Vec<String>, Result<Scanned, Unread>) {
+    scan(settings(Documents::One), Passes::Two, stored, chunk_bytes)
 }
 
-fn second_read(
-    documents: Documents,
+/// Scans a source that is in memory.
+fn scan(
+    settings: Settings,
+    passes: Passes,
     stored: &[u8],
     chunk_bytes: usize,
-    last_needle: u64,
-) -> (Vec<String>, Result<(), ScanError>) {
-    let needles = rules().needles().unwrap();
-    let (mut second, mut found) = (SecondRead::new(&needles, documents, LIMIT_MIB, last_needle), Vec::new());
-    for mut chunk in stored.chunks(chunk_bytes) {
-        loop {
-            match second.next(&mut chunk) {
-                Ok(Some(candidates)) => found.extend(candidates.iter().filter_map(|text| matching(text))),
-                Ok(None) => break,
-                Err(error) => return (found, Err(error)),
+) -> (Vec<String>, Result<Scanned, Unread>) {
+    let needles = rules().needles();
+    let stored = Bytes::copy_from_slice(stored);
+    let mut scan = TwoPass::new(&needles, settings, passes);
+    let mut found = Vec::new();
+    let mut rest = stored.clone();
+    loop {
+        match scan.step() {
+            Step::Feed => {
+                let chunk = rest.split_to(rest.len().min(chunk_bytes));
+                scan.feed(Ok(Some(chunk).filter(|chunk| !chunk.is_empty())));
             }
+            Step::Reopen => rest = stored.clone(),
+            Step::Candidate(candidate) => found.extend(scan.record(&candidate).and_then(matching)),
+            Step::Yield => {}
+            Step::End(end) => return (found, end),
         }
     }
-    let end = second.finish();
-    (found, end)
 }
 
 /// Inflates everything, then parses everything; a break in either ends it with what was read before.
@@ -74,21 +70,24 @@ fn oracle(stored: &[u8]) -> (Vec<String>, bool) {
     let mut records = Vec::new();
     let mut json = serde_json::Deserializer::from_slice(&text);
     let parsed = Document(&mut records).deserialize(&mut json).is_ok() && json.end().is_ok();
-    let found = records.iter().filter_map(|record| matching(record.get().as_bytes())).collect();
-    (found, inflated && parsed)
+    (records.iter().filter_map(|record| matching_text(record.get())).collect(), inflated && parsed)
 }
 
 fn rules() -> Rules {
     Rules::new(true)
 }
 
-fn matching(text: &[u8]) -> Option<String> {
-    Some(rules().judge(Record::parse(text).ok()?)?.record.raw.get().to_owned())
+fn matching(record: Record) -> Option<String> {
+    Some(rules().judge(record)?.facts.evidence.raw.get().to_owned())
+}
+
+fn matching_text(text: &str) -> Option<String> {
+    matching(Record::parse(text.as_bytes()).ok()?)
 }
 
 /// `{"Records":[…]}` or `[…]`.
 struct Document<'r>(&'r mut Vec<Box<RawValue>>);
-/// The list, or anything else in its place.
+/// The list, or anything else instead of it.
 struct List<'r>(&'r mut Vec<Box<RawValue>>);
 
 impl<'de> DeserializeSeed<'de> for Document<'_> {
@@ -151,6 +150,8 @@ impl<'de> Visitor<'de> for List<'_> {
     }
 }
 
+type Unread = scan::Unread<std::convert::Infallible>;
+
 // Log files.
 
 const MATCH: &str = r#"{"eventTime":"2026-11-24T03:00:00Z","eventSource":"iam.amazonaws.com","eventName":"AttachUserPolicy","requestParameters":{"userName":"alice","policyArn":"arn:aws:iam::aws:policy/AWSCompromisedKeyQuarantineV3"}}"#;
@@ -170,7 +171,7 @@ const CLEAN: [&str; 4] = [
     "{}",
     "7",
 ];
-/// One field given twice: the last counts, here once for and once against a match.
+/// Duplicate fields, of which the last counts: once for a match, once against it.
 const DUPLICATE_KEYS: [&str; 2] = [
     r#"{"eventSource":"iam.amazonaws.com","eventName":"x","eventName":"AttachUserPolicy","requestParameters":null,"requestParameters":{"policyArn":"arn:aws:iam::aws:policy/AWSCompromisedKeyQuarantineV3"}}"#,
     r#"{"eventSource":"iam.amazonaws.com","eventName":"AttachUserPolicy","eventName":"x","requestParameters":{"policyArn":"arn:aws:iam::aws:policy/AWSCompromisedKeyQuarantineV3"}}"#,
@@ -198,7 +199,7 @@ fn a_record() -> impl Strategy<Value = String> {
         3 => prop::sample::select(CLEAN.as_slice()),
         1 => prop::sample::select(DUPLICATE_KEYS.as_slice()),
     ];
-    // An escape at any letter of a string, a key's too.
+    // An escape at any letter of a string or a key.
     (text, any::<Index>(), any::<bool>(), prop::bool::weighted(0.3)).prop_map(|(text, at, upper, escape)| {
         let letters: Vec<usize> = (1..text.len())
             .filter(|&at| text.as_bytes()[at].is_ascii_alphabetic() && text.as_bytes()[at - 1] != b'\\')
@@ -225,7 +226,7 @@ fn a_document() -> impl Strategy<Value = String> {
     })
 }
 
-/// As it stands in S3: plain, or gzip in one or several members, cut anywhere.
+/// As it is stored: plain, or gzip in one or several members, cut anywhere.
 fn stored() -> impl Strategy<Value = Vec<u8>> {
     (a_document(), prop::option::of(prop::collection::vec(any::<Index>(), 0..3)), 0..=9u32).prop_map(
         |(text, members, level)| {
@@ -251,7 +252,7 @@ fn the_fast_path_finds_exactly_what_parsing_everything_finds() {
     run(4000, (stored(), chunk_bytes()), |(stored, chunk_bytes)| {
         let (expected, whole) = oracle(&stored);
         let (found, end) = fast(&stored, chunk_bytes);
-        let needles = rules().needles().unwrap();
+        let needles = rules().needles();
         let mut text = Vec::new();
         let is_gzip = MultiGzDecoder::new(stored.as_slice()).read_to_end(&mut text).is_ok();
         let hit = needles.found_in(if is_gzip { &text } else { &stored });
@@ -270,7 +271,7 @@ fn the_fast_path_finds_exactly_what_parsing_everything_finds() {
 }
 
 #[test]
-fn of_a_broken_file_the_fast_path_finds_all_that_stands_before_the_break() {
+fn the_fast_path_finds_everything_before_a_break() {
     let [broken, with_matches, failed] = [const { Cell::new(0u32) }; 3];
     let count = |counter: &Cell<u32>, by: bool| counter.set(counter.get() + u32::from(by));
     let mutation = (any::<Index>(), prop::option::of(any::<u8>()), any::<bool>());
@@ -297,7 +298,7 @@ fn of_a_broken_file_the_fast_path_finds_all_that_stands_before_the_break() {
     assert!(broken.get() > 1000 && with_matches.get() > 100 && failed.get() > broken.get() / 2);
 }
 
-/// Documents behind each other, as exports have them: each with its matches, a record by itself among them.
+/// Documents one after another, as in exports. A record may be a document.
 fn an_export() -> impl Strategy<Value = String> {
     let document =
         prop_oneof![a_document(), a_record().prop_filter("a number is no document", |record| record.starts_with('{')),];
@@ -306,7 +307,7 @@ fn an_export() -> impl Strategy<Value = String> {
         .prop_map(|parts| parts.into_iter().map(|(document, between)| document + between).collect())
 }
 
-/// What stands in the lists of the documents that have one, and every other document itself.
+/// The elements of the documents' lists, and every other document itself.
 fn oracle_of_many(text: &str) -> Vec<String> {
     let documents = serde_json::Deserializer::from_str(text).into_iter::<Box<RawValue>>();
     let records = documents.flat_map(|document| {
@@ -321,27 +322,35 @@ fn oracle_of_many(text: &str) -> Vec<String> {
         Document(&mut records).deserialize(&mut serde_json::Deserializer::from_str(document.get())).unwrap();
         records
     });
-    records.filter_map(|record| matching(record.get().as_bytes())).collect()
+    records.filter_map(|record| matching_text(record.get())).collect()
 }
 
 #[test]
-fn in_an_export_every_document_is_read_and_a_record_may_stand_alone() {
-    let [alone, several] = [const { Cell::new(0u32) }; 2];
+fn every_document_of_an_export_is_read_and_a_record_may_be_one() {
+    let [alone, several, whole] = [const { Cell::new(0u32) }; 3];
     run(2000, (an_export(), any::<bool>(), chunk_bytes()), |(text, compress, chunk_bytes)| {
         let stored = if compress { gzip(text.as_bytes(), 6) } else { text.clone().into_bytes() };
         let expected = oracle_of_many(&text.replace('\u{feff}', " "));
-        // In one read alone, as standard input is read, and in two.
-        let (found, end) = second_read(Documents::Many, &stored, chunk_bytes, u64::MAX);
-        prop_assert_eq!(&found, &expected);
-        prop_assert!(end.is_ok(), "{:?}", end);
-        let (found, end) = fast_of(Documents::Many, &stored, chunk_bytes);
-        prop_assert_eq!(&found, &expected);
-        prop_assert!(end.is_ok(), "{:?}", end);
+        // In one pass, as standard input is read, and in two, the second from memory or from the source.
+        for (passes, kept_bytes) in [(Passes::One, 0), (Passes::Two, 0), (Passes::Two, 1 << 20)] {
+            let settings = Settings { kept_bytes, ..settings(Documents::Many) };
+            let (found, end) = scan(settings, passes, &stored, chunk_bytes);
+            prop_assert_eq!(&found, &expected);
+            match end {
+                Ok(end) => {
+                    prop_assert_eq!(end.bytes, stored.len() as u64);
+                    whole.set(whole.get() + 1);
+                }
+                // An element is not a record.
+                Err(scan::Unread::Record(_)) => {}
+                Err(reason) => prop_assert!(false, "{}", reason),
+            }
+        }
         alone.set(alone.get() + u32::from(text.starts_with(MATCH)));
         several.set(several.get() + u32::from(expected.len() > 2));
         Ok(())
     });
-    assert!(alone.get() > 50 && several.get() > 200, "{alone:?} {several:?}");
+    assert!(alone.get() > 50 && several.get() > 200 && whole.get() > 1000, "{alone:?} {several:?} {whole:?}");
 }
 
 #[test]
@@ -367,7 +376,7 @@ fn a_needle_across_a_block_border_is_found() {
     for (record, needle) in [MATCH, INLINE, DENIED].into_iter().zip(NEEDLES) {
         let start = record.find(needle).unwrap();
         for after_border in 0..=needle.len() {
-            // So many of the needle's bytes stand behind the first block's end.
+            // This many of the needle's bytes are after the end of the first block.
             let filler = BLOCK_BYTES + after_border - needle.len() - start - head.len() - "\"},".len();
             let text = format!("{head}{}\"}},{record}]}}", "x".repeat(filler));
             let at = text.find(needle).unwrap();
@@ -390,6 +399,6 @@ fn a_record_that_is_too_large_hides_no_other() {
     for chunk_bytes in [999, usize::MAX] {
         let (found, end) = fast(&gzip(text.as_bytes(), 6), chunk_bytes);
         assert_eq!(found, [MATCH, INLINE]);
-        assert!(matches!(end, Err(ScanError::RecordTooLarge)));
+        assert!(matches!(end, Err(scan::Unread::Faulty(Fault::RecordTooLarge))));
     }
 }

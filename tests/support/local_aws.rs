@@ -3,7 +3,6 @@
 use std::{
     collections::HashMap,
     io::{BufRead, BufReader},
-    path::Path,
     process::{Child, Command, Stdio},
     sync::{
         OnceLock,
@@ -23,11 +22,9 @@ use aws_smithy_http_client::{
 };
 use serde_json::{Value, json};
 
-use super::schema::violation;
+use super::{path, python, schema::violation};
 
 pub const REGION: &str = "us-east-1";
-pub const PYTHON: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/.tools/local/bin/python");
-pub const LOCAL_AWS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tools/local_aws.py");
 
 /// Ends when its standard input does, which is when this process does, however it does.
 pub struct Server {
@@ -37,9 +34,8 @@ pub struct Server {
 
 impl Server {
     pub fn start(options: &[&str]) -> Server {
-        assert!(Path::new(PYTHON).exists(), "the local AWS is not installed: run `make local` first");
-        let mut process = Command::new(PYTHON)
-            .arg(LOCAL_AWS)
+        let mut process = Command::new(python())
+            .arg(path("tools/local_aws.py"))
             .arg("serve")
             .args(options)
             .stdin(Stdio::piped())

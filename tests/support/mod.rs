@@ -8,9 +8,9 @@ pub mod wire;
 
 use std::{
     collections::BTreeMap,
-    fs,
+    env, fs,
     io::{BufRead, BufReader, Write},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::{
         Mutex,
@@ -81,7 +81,7 @@ impl Function {
             ("DEDUP_TABLE", &account.table),
         ]);
         all.extend(variables.iter().copied());
-        let mut process = Command::new(env!("CARGO_BIN_EXE_quarantine-alert"))
+        let mut process = Command::new(function_binary())
             .env_clear()
             .envs(all)
             .stdin(Stdio::null())
@@ -202,8 +202,25 @@ pub fn gzip(bytes: &[u8]) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
+/// A path in the repository, from any of its packages.
 pub fn path(relative: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(relative)
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().find(|folder| folder.join("template.yaml").exists());
+    root.expect("no template.yaml above this package").join(relative)
+}
+
+/// The Python of the local tools.
+pub fn python() -> PathBuf {
+    let python = path(".tools/local/bin/python");
+    assert!(python.exists(), "the local AWS is not installed: run `make local` first");
+    python
+}
+
+/// The built function. It is next to the test's own folder, whatever package the test belongs to.
+fn function_binary() -> PathBuf {
+    let test = env::current_exe().unwrap();
+    let binary = test.ancestors().nth(2).unwrap().join("quarantine-alert");
+    assert!(binary.exists(), "{} is not built: run `cargo build` first", binary.display());
+    binary
 }
 
 /// A payload of `events/`, for the account's bucket.

@@ -8,13 +8,13 @@ use std::{
 
 use serde_json::Value;
 
-use super::{local_aws::PYTHON, path};
+use super::{path, python};
 
 /// What is wrong with the alert, if anything is.
 pub fn violation(alert: &Value) -> Option<String> {
     static VALIDATOR: OnceLock<Mutex<(Child, BufReader<ChildStdout>)>> = OnceLock::new();
     let validator = VALIDATOR.get_or_init(|| {
-        let mut command = Command::new(PYTHON);
+        let mut command = Command::new(python());
         command.arg(path("tools/validate_alerts.py")).stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut process = command.spawn().unwrap();
         let output = BufReader::new(process.stdout.take().unwrap());

@@ -1,9 +1,9 @@
-//! How long the header of a gzip member is, told from its bytes as they come (RFC 1952, section 2.3).
+//! The length of a gzip member's header, from the bytes that have arrived (RFC 1952, section 2.3).
 
 /// The first byte of a gzip member; no JSON begins with it.
 pub(super) const GZIP: u8 = 0x1f;
 
-/// How long the header of a member is; `None` if that cannot be told yet.
+/// The length of a member's header. `None` if more of it must arrive first.
 pub(super) fn header_bytes(header: &[u8]) -> Result<Option<usize>, ()> {
     const FIXED: usize = 10;
     const CHECKSUM: u8 = 2;

@@ -1,0 +1,257 @@
+//! The command line → values that can be used.
+
+use std::path::PathBuf;
+
+use anyhow::bail;
+use clap::{Args, Parser, Subcommand, ValueEnum, builder::OsStringValueParser, builder::TypedValueParser};
+use quarantine_alert::{
+    config::{DedupPeriod, HttpsFormat, Switch, TableName, TopicArn},
+    trail::key::is_account_id,
+};
+use time::OffsetDateTime;
+
+use crate::{
+    filter::{Filter, When},
+    source::Target,
+};
+
+const EXAMPLES: &str = "\
+Examples:
+  Search a folder and everything below it:
+    quarantine-scan ~/old-logs
+  Search the last 90 days of a trail's bucket, for a spreadsheet:
+    quarantine-scan s3://example-trail-logs --since 90d --format csv --output found.csv
+  Search a pipe, and print the alerts that the function would have sent:
+    zcat *.gz | quarantine-scan - --format json
+
+Exit status: 0 nothing found, 1 incidents found, 2 something could not be read (incidents or not).
+AWS credentials are found like those of the AWS CLI: AWS_PROFILE, AWS_REGION, aws sso login.";
+
+/// Find quarantines of exposed IAM access keys in CloudTrail log files, on disk and in S3
+///
+/// AWS attaches the policy AWSCompromisedKeyQuarantine to an IAM user whose access key has leaked. This program shows whether
+/// that has already happened. It finds the same matches as the Lambda function quarantine-alert and groups them into the
+/// same incidents.
+#[derive(Parser)]
+#[command(
+    name = "quarantine-scan",
+    version,
+    after_help = EXAMPLES,
+    args_conflicts_with_subcommands = true,
+    subcommand_negates_reqs = true,
+    arg_required_else_help = true
+)]
+pub struct Arguments {
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    #[command(flatten)]
+    pub find: FindArgs,
+}
+
+#[derive(Subcommand)]
+pub enum Command {
+    /// Print the incidents in log files (the default command)
+    #[command(after_help = EXAMPLES)]
+    Find(FindArgs),
+    /// Send the alerts of old log files, with the deployed function's dedup table and topic
+    ///
+    /// An incident is never alerted both here and by the function: each suppresses what the other has alerted. Nothing is
+    /// sent without --yes.
+    #[command(after_help = "\
+Example:
+  quarantine-scan replay s3://example-trail-logs --since 90d \\
+    --topic-arn arn:aws:sns:us-east-1:123456789012:alerts --table quarantine-alert-dedup
+
+The stack's outputs contain the topic and the table. At most two alerts per second are sent.
+Exit status: 0 every alert is sent, 2 something could not be read or sent.")]
+    Replay(ReplayArgs),
+    /// Send old log files in S3 to the deployed function, through its delivery queue
+    ///
+    /// Use it for more log files than one machine should read. Lambda scans them, with the stack's own alarms, dead-letter
+    /// queue and deduplication.
+    #[command(after_help = "\
+Example:
+  quarantine-scan enqueue s3://example-trail-logs/AWSLogs/ --since 2025-01-01 --resume run.json \\
+    --queue https://sqs.us-east-1.amazonaws.com/123456789012/quarantine-alert-delivery
+
+Exit status: 0 every log file is in the queue, 2 something is not.")]
+    Enqueue(EnqueueArgs),
+    /// Show for one record which rule matches, or why none does, condition by condition
+    #[command(after_help = "Exit status: 0 no rule matches, 1 a rule matches, 2 the record could not be read.")]
+    Explain(ExplainArgs),
+    /// Print the rules
+    Rules(RulesArgs),
+}
+
+#[derive(Args)]
+pub struct FindArgs {
+    #[command(flatten)]
+    pub search: SearchArgs,
+    /// The format of the result; json and ndjson are the function's own alerts
+    #[arg(long, value_enum, default_value_t)]
+    pub format: Format,
+    /// Write the result to FILE instead of standard output
+    #[arg(long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// When to color the table; auto colors it on a terminal, unless NO_COLOR is set
+    #[arg(long, value_enum, default_value_t, value_name = "WHEN")]
+    pub color: Color,
+}
+
+/// What is read, and which records of it are wanted.
+#[derive(Args)]
+pub struct SearchArgs {
+    /// A log file or a folder, s3://bucket/prefix, or - for standard input; gzip or plain
+    ///
+    /// A file may contain {"Records":[…]}, a list of records, or one record or one {"Records":…} per line.
+    #[arg(required = true, value_name = "PATH", value_parser = OsStringValueParser::new().try_map(Target::parse))]
+    pub paths: Vec<Target>,
+    #[command(flatten)]
+    pub period: PeriodArgs,
+    /// Only include calls recorded in REGION; may be repeated
+    ///
+    /// IAM calls are recorded in us-east-1 (us-gov-west-1, cn-north-1), wherever the attacker works.
+    #[arg(long, value_name = "REGION")]
+    pub region: Vec<String>,
+    /// Whether to include the low-confidence rule, as the function's DENIED_ATTEMPTS: on or off
+    #[arg(long, default_value = "on", value_name = "SWITCH")]
+    pub denied_attempts: Switch,
+}
+
+/// Which records, and which objects of a bucket, are wanted.
+#[derive(Args, Clone)]
+pub struct PeriodArgs {
+    /// Only include calls from this time on: a date, a time, or how long ago (2026-11-24, 2026-11-24T03:02:11Z, 7d)
+    #[arg(long, value_name = "WHEN")]
+    pub since: Option<When>,
+    /// Only include calls up to this time; a date includes its whole day
+    ///
+    /// In S3, log files that CloudTrail delivered more than a day later are not read.
+    #[arg(long, value_name = "WHEN")]
+    pub until: Option<When>,
+    /// Only include this account; may be repeated
+    #[arg(long, value_name = "ID", value_parser = account)]
+    pub account: Vec<String>,
+}
+
+#[derive(Args)]
+pub struct ReplayArgs {
+    #[command(flatten)]
+    pub search: SearchArgs,
+    /// The alert topic
+    #[arg(long, value_name = "ARN")]
+    pub topic_arn: TopicArn,
+    /// The dedup table
+    #[arg(long, value_name = "NAME")]
+    pub table: TableName,
+    /// The function's DEDUP_PERIOD_MINUTES
+    #[arg(long, value_name = "MINUTES", default_value = "60")]
+    pub dedup_period_minutes: DedupPeriod,
+    /// The function's HTTPS_FORMAT: default or chat
+    #[arg(long, value_name = "FORMAT", default_value = "default")]
+    pub https_format: HttpsFormat,
+    /// Send the alerts; without it, only show what would be sent
+    #[arg(long)]
+    pub yes: bool,
+}
+
+#[derive(Args)]
+pub struct EnqueueArgs {
+    /// s3://bucket/prefix
+    #[arg(value_name = "PATH", value_parser = OsStringValueParser::new().try_map(Target::parse))]
+    pub path: Target,
+    /// The stack's delivery queue
+    #[arg(long, value_name = "URL")]
+    pub queue: String,
+    #[command(flatten)]
+    pub period: PeriodArgs,
+    /// The most log files to send per second
+    #[arg(long, value_name = "NUMBER", default_value_t = 500, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub rate: u32,
+    /// Keep the progress in FILE, and resume from there
+    #[arg(long, value_name = "FILE")]
+    pub resume: Option<PathBuf>,
+}
+
+#[derive(Args)]
+pub struct ExplainArgs {
+    /// A record, or a log file of one record, as JSON; - for standard input
+    #[arg(value_name = "RECORD.json")]
+    pub path: PathBuf,
+    /// Which record of a log file with several
+    #[arg(long, value_name = "ID")]
+    pub event_id: Option<String>,
+}
+
+#[derive(Args)]
+pub struct RulesArgs {
+    /// The format of the result
+    #[arg(long, value_enum, default_value_t)]
+    pub format: RulesFormat,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people
+    #[default]
+    Table,
+    /// One array of alerts
+    Json,
+    /// One alert per line
+    Ndjson,
+    /// For a spreadsheet; no cell is a formula
+    Csv,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum RulesFormat {
+    #[default]
+    Table,
+    Json,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Color {
+    #[default]
+    Auto,
+    Always,
+    Never,
+}
+
+impl SearchArgs {
+    /// # Errors
+    /// The period ends before it begins.
+    pub fn filter(&self) -> anyhow::Result<Filter> {
+        Ok(Filter { regions: self.region.clone(), ..self.period.filter()? })
+    }
+}
+
+impl PeriodArgs {
+    /// # Errors
+    /// The period ends before it begins.
+    pub fn filter(&self) -> anyhow::Result<Filter> {
+        let now = OffsetDateTime::now_utc();
+        let since = self.since.map(|when| when.begin(now));
+        let until = self.until.map(|when| when.end(now));
+        if since.zip(until).is_some_and(|(since, until)| since >= until) {
+            bail!("the period ends before it begins; exchange --since and --until");
+        }
+        Ok(Filter { since, until, accounts: self.account.clone(), regions: Vec::new() })
+    }
+}
+
+fn account(text: &str) -> Result<String, &'static str> {
+    if is_account_id(text) { Ok(text.to_owned()) } else { Err("an account id has 12 digits") }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_arguments_are_consistent() {
+        Arguments::command().debug_assert();
+    }
+}

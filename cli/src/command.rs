@@ -1,0 +1,7 @@
+//! One module per subcommand.
+
+pub mod enqueue;
+pub mod explain;
+pub mod find;
+pub mod replay;
+pub mod rules;

@@ -1,0 +1,103 @@
+//! What a search has read, and what it has not.
+
+use indicatif::{HumanBytes, HumanCount};
+use quarantine_alert::{engine::error::NotRead, scan::Scanned};
+
+use crate::progress::{plural, say};
+
+/// At most this many of the files that were not read are named.
+const MAX_NAMED: usize = 1000;
+
+/// What was read of the targets.
+#[derive(Default)]
+pub struct Coverage {
+    scanned: u64,
+    bytes: u64,
+    inflated_bytes: u64,
+    /// Files and objects that are not log files, or not wanted.
+    pub skipped: u64,
+    /// The first files that were not read, each with its reason.
+    unread: Vec<String>,
+    unread_count: u64,
+    /// For each target, whether it had a log file, or its reason is known.
+    is_accounted: Vec<bool>,
+    /// Why the search ended early.
+    pub stopped: Option<String>,
+    pub seconds: f64,
+}
+
+/// How the reading of a file ended.
+pub enum Ended {
+    Scanned(Scanned),
+    /// It is not a log file, and need not be one.
+    Skipped,
+    NotRead(NotRead),
+}
+
+impl Coverage {
+    pub fn of_targets(count: usize) -> Coverage {
+        Coverage { is_accounted: vec![false; count], ..Coverage::default() }
+    }
+
+    /// Whether everything was read.
+    pub fn is_complete(&self) -> bool {
+        self.unread_count == 0 && self.stopped.is_none()
+    }
+
+    pub fn done(&self) -> u64 {
+        self.scanned + self.skipped + self.unread_count
+    }
+
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// A file of this target was read, or not.
+    pub fn ended(&mut self, target: usize, ended: Ended) {
+        match ended {
+            Ended::Scanned(Scanned { bytes, inflated_bytes }) => {
+                self.is_accounted[target] = true;
+                self.scanned += 1;
+                self.bytes += bytes;
+                self.inflated_bytes += inflated_bytes;
+            }
+            Ended::Skipped => self.skipped += 1,
+            Ended::NotRead(not_read) => self.unread(target, not_read.to_string()),
+        }
+    }
+
+    /// Something of this target was not read.
+    pub fn unread(&mut self, target: usize, line: String) {
+        self.is_accounted[target] = true;
+        self.unread_count += 1;
+        if self.unread.len() < MAX_NAMED {
+            self.unread.push(line);
+        }
+    }
+
+    /// The targets that had no log file and no reason: a mistyped prefix must not look like a clean result.
+    pub fn unaccounted(&self) -> Vec<usize> {
+        (0..self.is_accounted.len()).filter(|&target| !self.is_accounted[target]).collect()
+    }
+
+    /// Shows what was found, in what, and what was not read.
+    pub fn report(&self, found: &str) {
+        let files = plural(self.scanned, "log file");
+        let bytes = format!("{}, {} inflated", HumanBytes(self.bytes), HumanBytes(self.inflated_bytes));
+        say(&format!("{found} in {files} ({bytes}), {:.1} s.", self.seconds));
+        if self.skipped > 0 {
+            let others = plural(self.skipped, "other file");
+            say(&format!("{others} skipped: not CloudTrail log files, or outside the requested dates."));
+        }
+        for line in &self.unread {
+            say(&format!("not read: {line}."));
+        }
+        let unnamed = self.unread_count - self.unread.len() as u64;
+        if unnamed > 0 {
+            say(&format!("not read: {} more.", HumanCount(unnamed)));
+        }
+        if let Some(reason) = &self.stopped {
+            say(&format!("PARTIAL: {reason}; the result does not include what was not read yet."));
+        }
+    }
+}

@@ -1,0 +1,39 @@
+//! Matches → incidents, by the function's own decisions, in the order of event time.
+
+use std::{collections::HashMap, time::Duration};
+
+use quarantine_alert::{
+    dedup::{Claim, Decision, Document},
+    engine::pending::PendingMatch,
+};
+use time::OffsetDateTime;
+
+/// The first match of an incident.
+pub struct FirstMatch {
+    pub pending: PendingMatch,
+    pub claim: Claim,
+}
+
+/// Sorts matches by event time, and duplicates of a record by their log file, so that every run gives the same result.
+pub fn sort(matches: &mut [PendingMatch]) {
+    matches.sort_by_cached_key(|pending| (pending.event_time, pending.origin()));
+}
+
+/// Groups sorted matches, and returns those that the function would have alerted. `documents` are the known incidents, by
+/// dedup key.
+pub fn group(
+    matches: Vec<PendingMatch>,
+    period: Duration,
+    mut documents: HashMap<String, Document>,
+) -> Vec<FirstMatch> {
+    let mut incidents = Vec::new();
+    for pending in matches {
+        let known = documents.entry(pending.dedup_key.clone()).or_insert_with_key(|key| Document::unknown(key));
+        if let Decision::Claim { claim, document } = known.decide(&pending.question(period)) {
+            let now = OffsetDateTime::now_utc().unix_timestamp();
+            *known = document.completed(&claim, now).unwrap_or(document);
+            incidents.push(FirstMatch { pending, claim });
+        }
+    }
+    incidents
+}

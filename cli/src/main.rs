@@ -1,0 +1,80 @@
+//! `quarantine-scan`: has it already happened? The function's own scan, rules and deduplication, for log files on disk, in
+//! S3 and on standard input.
+//!
+//! [`args`] parses the command line, and each [`command`] has its own module. [`search`] reads what the targets contain
+//! ([`source`]) and feeds a command's sink; [`coverage`] records what was read and what was not. [`incidents`] groups
+//! matches, and [`output`] prints the result.
+
+mod args;
+mod aws;
+mod command;
+mod coverage;
+mod filter;
+mod incidents;
+mod output;
+mod progress;
+mod search;
+mod source;
+mod stop;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use args::{Arguments, Command};
+use command::{enqueue, explain, find, replay, rules};
+use progress::say;
+
+/// How a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Status {
+    /// `find` read everything and found nothing.
+    NothingFound,
+    /// `find` read everything and found incidents.
+    Found,
+    /// `explain`: no rule matches.
+    NoMatch,
+    /// `explain`: a rule matches.
+    Match,
+    /// `replay`, `enqueue` and `rules` did everything that was asked.
+    Done,
+    /// Something could not be read or sent, or was not reached.
+    Incomplete,
+}
+
+impl Status {
+    fn code(self) -> ExitCode {
+        ExitCode::from(match self {
+            Status::NothingFound | Status::NoMatch | Status::Done => 0,
+            Status::Found | Status::Match => 1,
+            Status::Incomplete => 2,
+        })
+    }
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    match run(arguments) {
+        Ok(status) => status.code(),
+        Err(error) => {
+            say(&format!("error: {error:#}."));
+            Status::Incomplete.code()
+        }
+    }
+}
+
+fn run(arguments: Arguments) -> anyhow::Result<Status> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let status = runtime.block_on(async {
+        match arguments.command.unwrap_or(Command::Find(arguments.find)) {
+            Command::Find(find) => find::run(find).await,
+            Command::Replay(replay) => replay::run(replay).await,
+            Command::Enqueue(enqueue) => enqueue::run(enqueue).await,
+            Command::Explain(explain) => explain::run(&explain),
+            Command::Rules(rules) => rules::run(&rules),
+        }
+    });
+    // A blocked read of standard input cannot be interrupted. It is abandoned.
+    runtime.shutdown_background();
+    status
+}

@@ -1,0 +1,115 @@
+//! The result, in the requested format: the only module that writes it.
+
+mod csv;
+mod json;
+mod table;
+
+use std::{
+    fs::{self, File},
+    io::{self, ErrorKind, IsTerminal, Write},
+    path::{Path, PathBuf},
+};
+
+use anyhow::Context;
+use quarantine_alert::{alert::Alert, untrusted::visible};
+
+pub use json::array;
+pub use table::{Look, rows};
+
+use crate::args::{Color, Format};
+
+/// Where the result is written, and how it looks there.
+pub struct Output {
+    to: Box<dyn Write>,
+    name: String,
+    replaced: Option<Replaced>,
+    format: Format,
+    look: Look,
+}
+
+/// A file that is replaced once the result is complete: it may be one that is read, or an earlier result.
+struct Replaced {
+    file: PathBuf,
+    /// Removed if the result is never completed.
+    new: PathBuf,
+}
+
+impl Output {
+    /// # Errors
+    /// The file cannot be written. This is checked before the search, which may take hours.
+    pub fn open(file: Option<&Path>, format: Format, color: Color) -> anyhow::Result<Output> {
+        let name = file.map_or("standard output".into(), |file| visible(&file.to_string_lossy(), 1024));
+        // A pipe or a device is written to directly.
+        let replaced = file
+            .filter(|file| !file.exists() || file.is_file())
+            .map(|file| Replaced { new: replacement(file), file: file.to_owned() });
+        let path = replaced.as_ref().map(|replaced| replaced.new.as_path()).or(file);
+        let to: Box<dyn Write> = match path {
+            Some(path) => Box::new(File::create(path).with_context(|| format!("cannot write {name}"))?),
+            None => Box::new(io::stdout()),
+        };
+        let look = Look::of(file.is_none() && io::stdout().is_terminal(), color);
+        Ok(Output { to, name, replaced, format, look })
+    }
+
+    /// Standard output.
+    ///
+    /// # Errors
+    /// Never: standard output is open.
+    pub fn of_text() -> anyhow::Result<Output> {
+        Output::open(None, Format::Table, Color::Auto)
+    }
+
+    pub fn look(&self) -> Look {
+        self.look
+    }
+
+    /// Whether the format has related activity.
+    pub fn shows_related(&self) -> bool {
+        matches!(self.format, Format::Json | Format::Ndjson)
+    }
+
+    /// # Errors
+    /// The result cannot be written. A reader that closes the pipe early is not an error.
+    pub fn write_alerts(self, alerts: &[Alert]) -> anyhow::Result<()> {
+        let text = match self.format {
+            Format::Table if alerts.is_empty() => String::new(),
+            Format::Table => table::text(alerts, self.look),
+            Format::Json => json::array(alerts)?,
+            Format::Ndjson => json::lines(alerts)?,
+            Format::Csv => csv::text(alerts)?,
+        };
+        self.write_text(&text)
+    }
+
+    /// # Errors
+    /// As [`Output::write_alerts`].
+    pub fn write_text(mut self, text: &str) -> anyhow::Result<()> {
+        match self.to.write_all(text.as_bytes()).and_then(|()| self.to.flush()) {
+            Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+            result => result
+                .and_then(|()| self.replaced.map_or(Ok(()), Replaced::complete))
+                .with_context(|| format!("cannot write {}", self.name)),
+        }
+    }
+}
+
+impl Replaced {
+    fn complete(self) -> io::Result<()> {
+        fs::rename(&self.new, &self.file)
+    }
+}
+
+impl Drop for Replaced {
+    fn drop(&mut self) {
+        // Once it is renamed, there is nothing to remove.
+        let _ = fs::remove_file(&self.new);
+    }
+}
+
+/// The file that is written first and then renamed, so that `file` is replaced in one step.
+pub fn replacement(file: &Path) -> PathBuf {
+    let mut new = file.as_os_str().to_owned();
+    new.push(".new");
+    new.into()
+}

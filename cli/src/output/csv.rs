@@ -1,0 +1,82 @@
+//! CSV for spreadsheets, which execute a cell that begins like a formula.
+//!
+//! <https://owasp.org/www-community/attacks/CSV_Injection>
+
+use ::csv::Writer;
+use quarantine_alert::{alert::Alert, untrusted::Untrusted};
+
+const HEADER: [&str; 19] = [
+    "eventTime",
+    "outcome",
+    "severity",
+    "accountId",
+    "region",
+    "entityType",
+    "entityName",
+    "policy",
+    "actorType",
+    "actorArn",
+    "accessKeyId",
+    "sourceIPAddress",
+    "userAgent",
+    "calledByAWS",
+    "bucket",
+    "key",
+    "eventID",
+    "alertId",
+    "ruleId",
+];
+
+pub fn text(alerts: &[Alert]) -> anyhow::Result<String> {
+    let mut csv = Writer::from_writer(Vec::new());
+    csv.write_record(HEADER)?;
+    for alert in alerts {
+        let (actor, source) = (&alert.actor, &alert.source);
+        let shown = |text: &Option<Untrusted>| text.as_ref().map_or(String::new(), cell);
+        csv.write_record([
+            alert.event_time.clone(),
+            alert.outcome.to_string(),
+            alert.severity.to_string(),
+            alert.account_id.clone(),
+            cell(&alert.region),
+            alert.entity.kind.to_string(),
+            cell(&alert.entity.name),
+            alert.policy.as_ref().map_or(String::new(), |policy| cell(&policy.name)),
+            shown(&actor.kind),
+            shown(&actor.arn),
+            shown(&actor.access_key_id),
+            shown(&actor.source_ip_address),
+            shown(&actor.user_agent),
+            actor.aws_internal.to_string(),
+            shown(&source.bucket),
+            shown(&source.key),
+            shown(&source.event_id),
+            alert.alert_id.clone(),
+            alert.id.to_owned(),
+        ])?;
+    }
+    Ok(String::from_utf8(csv.into_inner()?)?)
+}
+
+/// One line that is not a formula: a text that begins like one gets an apostrophe. IAM allows such names. In some languages
+/// a semicolon separates cells, and in some a wide character begins a formula.
+fn cell(text: &Untrusted) -> String {
+    let is_formula = |part: &str| part.trim_start().starts_with(['=', '+', '-', '@', '|', '%', '＝', '＋', '－', '＠']);
+    let text = text.visible(4096);
+    let parts = text.split(';').map(|part| if is_formula(part) { format!("'{part}") } else { part.to_owned() });
+    parts.collect::<Vec<_>>().join(";")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_cell_is_a_formula() {
+        for text in ["=1+1", "+x", "-x", "@SUM(1)", " =x", "|x", "＝x"] {
+            assert!(cell(&text.into()).starts_with('\''), "{text}");
+        }
+        assert_eq!(cell(&"\t=x\r\n".into()), r"\u{9}=x\u{d}\u{a}");
+        assert_eq!(cell(&"ci-deploy@x".into()), "ci-deploy@x");
+    }
+}

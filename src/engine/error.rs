@@ -1,0 +1,77 @@
+//! Why a log file is not read: the one error from which both programs make their sentences.
+
+use std::{fmt, io, sync::Arc};
+
+use crate::{
+    aws::log_bucket::ObjectError,
+    scan::{self, Fault},
+    trail::log_file::LogFile,
+};
+
+/// Why a source ended early.
+#[derive(Debug, thiserror::Error)]
+pub enum SourceError {
+    #[error(transparent)]
+    S3(#[from] ObjectError),
+    #[error("cannot be read: {0}")]
+    Io(#[from] io::Error),
+    #[error("was not read to its end: its reader stopped without a result; report this bug")]
+    Panicked,
+}
+
+/// Why a log file is not read, or not to its end.
+pub type Unread = scan::Unread<SourceError>;
+
+/// A log file that was not read, or not to its end.
+#[derive(Debug, thiserror::Error)]
+pub struct NotRead {
+    pub log_file: Arc<LogFile>,
+    #[source]
+    pub reason: Unread,
+}
+
+impl NotRead {
+    /// Whether the next attempt may succeed without intervention.
+    pub fn is_transient(&self) -> bool {
+        match &self.reason {
+            Unread::Source(SourceError::S3(error)) => match error {
+                ObjectError::Transient(_) => true,
+                ObjectError::Missing
+                | ObjectError::Denied
+                | ObjectError::OtherRegion(_)
+                | ObjectError::Changed
+                | ObjectError::Permanent(_) => false,
+            },
+            Unread::Source(SourceError::Io(_) | SourceError::Panicked)
+            | Unread::NotALogFile(_)
+            | Unread::Faulty(_)
+            | Unread::Record(_) => false,
+        }
+    }
+
+    /// Whether the object changed between two reads.
+    pub fn has_changed(&self) -> bool {
+        matches!(self.reason, Unread::Source(SourceError::S3(ObjectError::Changed)))
+    }
+
+    /// Whether the trail's digest files can show that this is tampering.
+    fn may_be_tampering(&self) -> bool {
+        let is_content = match &self.reason {
+            Unread::NotALogFile(fault) | Unread::Faulty(fault) => !matches!(fault, Fault::TooLarge { .. }),
+            Unread::Record(_) => true,
+            Unread::Source(_) => false,
+        };
+        is_content && matches!(*self.log_file, LogFile::S3(_))
+    }
+}
+
+/// The object, what is wrong with it, and what to do.
+impl fmt::Display for NotRead {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.log_file, self.reason)?;
+        if self.may_be_tampering() {
+            f.write_str("; run `aws cloudtrail validate-logs` to see whether it was changed")?;
+        }
+        Ok(())
+    }
+}

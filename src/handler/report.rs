@@ -1,0 +1,164 @@
+//! What became of each item of an invocation: the log lines, the counts, and the answer to the trigger.
+
+use std::io::{self, Write};
+
+use aws_lambda_events::sqs::SqsBatchResponse;
+use time::OffsetDateTime;
+use tracing::{error, info, warn};
+
+use super::{
+    Response,
+    failure::{Failure, NotAlerted},
+    metrics::Counts,
+    queue::QueuedMatch,
+};
+use crate::{
+    scan::{Fault, Scanned},
+    trail::log_file::S3Object,
+};
+
+/// How a match was acknowledged.
+pub(super) enum Acknowledged {
+    Suppressed,
+    Published { alert_id: String, degraded: bool },
+}
+
+/// How the scan of a log file ended.
+pub(super) enum Ended {
+    Scanned { scanned: Scanned, milliseconds: u64 },
+    Skipped(Fault),
+    Failed(Failure),
+}
+
+/// The items, with what is still open of them.
+pub(super) struct Report {
+    from_queue: bool,
+    items: Vec<ItemReport>,
+    counts: Counts,
+}
+
+struct ItemReport {
+    id: Option<String>,
+    /// Matches that are not settled yet.
+    open: u64,
+    failures: Vec<Failure>,
+}
+
+impl Report {
+    pub fn new(from_queue: bool) -> Report {
+        Report { from_queue, items: Vec::new(), counts: Counts::default() }
+    }
+
+    /// Adds an item and returns its number.
+    pub fn add(&mut self, id: Option<String>) -> usize {
+        self.items.push(ItemReport { id, open: 0, failures: Vec::new() });
+        self.items.len() - 1
+    }
+
+    /// The item is not acknowledged.
+    pub fn fail(&mut self, item: usize, failure: Failure) {
+        if failure.is_transient() {
+            self.counts.transient_failures += 1;
+        } else {
+            self.counts.permanent_failures += 1;
+        }
+        self.items[item].failures.push(failure);
+    }
+
+    pub fn skipped(&mut self, object: &S3Object, reason: &str) {
+        self.counts.files_skipped += 1;
+        let (bucket, key) = object.visible();
+        info!(bucket, key, reason, "Skipped object.");
+    }
+
+    /// The scan of a log file with this number of matches has ended.
+    pub fn ended(&mut self, item: usize, object: &S3Object, matches: u64, ended: Ended) {
+        match ended {
+            Ended::Scanned { scanned: Scanned { bytes, inflated_bytes }, milliseconds } => {
+                self.counts.files_scanned += 1;
+                let (bucket, key) = object.visible();
+                info!(bucket, key, bytes, inflated_bytes, matches, milliseconds, "Scanned log file.");
+            }
+            Ended::Skipped(fault) => self.skipped(object, &fault.to_string()),
+            Ended::Failed(failure) => {
+                self.counts.files_failed += 1;
+                let has_changed = matches!(&failure, Failure::NotRead(not_read) if not_read.has_changed());
+                self.counts.files_changed += u64::from(has_changed);
+                self.fail(item, failure);
+            }
+        }
+    }
+
+    /// The item has another match.
+    pub fn open(&mut self, item: usize) {
+        self.items[item].open += 1;
+    }
+
+    /// The match is acknowledged, or its item fails.
+    pub fn settle(&mut self, queued: QueuedMatch, settled: Result<Acknowledged, NotAlerted>) {
+        let QueuedMatch { item, pending } = queued;
+        let origin = pending.origin();
+        let dedup_key = pending.dedup_key;
+        self.items[item].open -= 1;
+        match settled {
+            Ok(Acknowledged::Suppressed) => {
+                self.counts.matches_suppressed += 1;
+                info!(dedup_key, origin, "Suppressed match: its incident is alerted.");
+            }
+            Ok(Acknowledged::Published { alert_id, degraded: false }) => {
+                self.counts.matches_published += 1;
+                info!(alert_id, dedup_key, origin, "Published alert.");
+            }
+            Ok(Acknowledged::Published { alert_id, degraded: true }) => {
+                self.counts.matches_published += 1;
+                self.counts.published_degraded += 1;
+                warn!(alert_id, dedup_key, origin, "Published alert without the dedup table: it may be a duplicate.");
+            }
+            Err(reason) => {
+                self.counts.matches_failed += 1;
+                self.fail(item, Failure::NotAlerted { dedup_key, origin, reason });
+            }
+        }
+    }
+
+    /// The answer to the trigger. Unless it is a queue, the runtime logs the first failure.
+    pub fn answer(mut self, function_name: &str) -> Result<Response, Failure> {
+        // The deadline interrupted the match that was being handled.
+        for item in 0..self.items.len() {
+            if self.items[item].open > 0 {
+                self.counts.matches_failed += self.items[item].open;
+                self.fail(item, Failure::NotHandled);
+            }
+        }
+        self.log_counts(function_name);
+        let mut response = SqsBatchResponse::default();
+        let mut first = None;
+        for ItemReport { id, failures, .. } in self.items {
+            if !failures.is_empty()
+                && let Some(id) = &id
+            {
+                response.add_failure(id);
+            }
+            for failure in failures {
+                if !self.from_queue && first.is_none() {
+                    first = Some(failure);
+                } else if failure.is_transient() {
+                    warn!(item = id, "{failure}.");
+                } else {
+                    error!(item = id, "{failure}.");
+                }
+            }
+        }
+        first.map_or(Ok(self.from_queue.then_some(response)), Err)
+    }
+
+    /// CloudWatch reads metrics only from a line that contains nothing else.
+    fn log_counts(&self, function_name: &str) {
+        let milliseconds = OffsetDateTime::now_utc().unix_timestamp() * 1000;
+        if let Some(line) = self.counts.embedded_metric(function_name, milliseconds)
+            && let Err(error) = writeln!(io::stdout(), "{line}")
+        {
+            warn!("Could not write the metrics of this invocation: {error}.");
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! What an alert needs to know about a match, whatever kind of evidence it comes from.
+
+use std::fmt;
+
+use serde::Serialize;
+use serde_json::value::RawValue;
+use time::OffsetDateTime;
+
+use super::{Policy, Subject};
+use crate::{trail::record::Record, untrusted::Untrusted};
+
+/// The normalized facts of a match.
+pub struct Facts {
+    /// 12 digits, or `unknown`.
+    pub account_id: String,
+    pub region: Untrusted,
+    /// `aws`, `aws-us-gov`, `aws-cn` …
+    pub partition: Untrusted,
+    /// When it happened. `None` if the evidence has no readable time.
+    pub event_time: Option<OffsetDateTime>,
+    pub entity: Entity,
+    pub actor: Actor,
+    pub evidence: Evidence,
+}
+
+/// Whose credentials are exposed.
+#[derive(Clone, Serialize)]
+pub struct Entity {
+    #[serde(rename = "type")]
+    pub kind: EntityType,
+    pub name: Untrusted,
+    /// The actor's own ARN if the actor is the entity. Otherwise it is made of account and name, without a path, which no
+    /// record contains.
+    pub arn: Untrusted,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum EntityType {
+    User,
+    Group,
+    Role,
+}
+
+/// Who made the call.
+#[derive(Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Actor {
+    #[serde(rename = "type")]
+    pub kind: Option<Untrusted>,
+    pub arn: Option<Untrusted>,
+    pub principal_id: Option<Untrusted>,
+    pub access_key_id: Option<Untrusted>,
+    #[serde(rename = "sourceIPAddress")]
+    pub source_ip_address: Option<Untrusted>,
+    pub user_agent: Option<Untrusted>,
+    /// Whether AWS made the call.
+    pub aws_internal: bool,
+}
+
+/// What proves the match.
+pub struct Evidence {
+    pub event_id: Option<Untrusted>,
+    pub request_id: Option<Untrusted>,
+    pub error_code: Option<Untrusted>,
+    /// As it was logged.
+    pub raw: Box<RawValue>,
+}
+
+impl Facts {
+    /// The facts of a CloudTrail record that is about this subject.
+    pub(super) fn of_record(record: Record, subject: Subject) -> (Facts, Option<Policy>) {
+        let Subject { kind, name, policy } = subject;
+        let account_id = record.account_id().to_owned();
+        let partition = partition(&record, policy.as_ref());
+        let arn = entity_arn(&record, kind, &name, &partition);
+        let aws_internal = record.is_aws_internal();
+        let user = record.user_identity;
+        let facts = Facts {
+            account_id,
+            region: record.aws_region.unwrap_or_else(|| "unknown".into()),
+            partition,
+            event_time: record.event_time,
+            entity: Entity { kind, name, arn },
+            actor: Actor {
+                kind: user.kind,
+                arn: user.arn,
+                principal_id: user.principal_id,
+                access_key_id: user.access_key_id,
+                source_ip_address: record.source_ip_address,
+                user_agent: record.user_agent,
+                aws_internal,
+            },
+            evidence: Evidence {
+                event_id: record.event_id,
+                request_id: record.request_id,
+                error_code: record.error_code,
+                raw: record.raw,
+            },
+        };
+        (facts, policy)
+    }
+}
+
+/// From the policy's ARN, else the actor's, else the region.
+fn partition(record: &Record, policy: Option<&Policy>) -> Untrusted {
+    let of_arn = |arn: &Untrusted| arn.part(|arn| arn.split(':').nth(1).filter(|partition| !partition.is_empty()));
+    let policy = policy.and_then(|policy| policy.arn.as_ref());
+    let actor = record.user_identity.arn.as_ref();
+    let of_region = || {
+        let region = record.aws_region.as_ref();
+        let is_in = |prefix: &str| region.is_some_and(|region| region.test(|region| region.starts_with(prefix)));
+        let partitions = [("us-gov-", "aws-us-gov"), ("cn-", "aws-cn"), ("eusc-", "aws-eusc")];
+        partitions.into_iter().find(|(prefix, _)| is_in(prefix)).map_or("aws", |(_, partition)| partition)
+    };
+    policy.and_then(of_arn).or_else(|| actor.and_then(of_arn)).unwrap_or_else(|| of_region().into())
+}
+
+/// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html#identifiers-arns>
+fn entity_arn(record: &Record, kind: EntityType, name: &Untrusted, partition: &Untrusted) -> Untrusted {
+    let actor = record.user_identity.arn.as_ref();
+    let tail = name.iam_name().map(|name| format!("/{name}"));
+    let is_entity = |arn: &str| {
+        arn.splitn(6, ':').nth(5).is_some_and(|resource| {
+            resource.starts_with(&format!("{kind}/")) && tail.as_ref().is_some_and(|tail| resource.ends_with(tail))
+        })
+    };
+    match actor.filter(|arn| arn.test(is_entity)) {
+        Some(arn) => arn.clone(),
+        None => {
+            let partition = partition.identifier().unwrap_or("aws");
+            name.prefixed(&format!("arn:{partition}:iam::{}:{kind}/", record.account_id()))
+        }
+    }
+}
+
+/// As the alert spells it.
+impl fmt::Display for EntityType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            EntityType::User => "user",
+            EntityType::Group => "group",
+            EntityType::Role => "role",
+        })
+    }
+}

@@ -1,0 +1,91 @@
+//! The entity and the policy that a record is about.
+
+use serde::Serialize;
+
+use super::EntityType;
+use crate::{trail::record::Record, untrusted::Untrusted};
+
+/// What a matching record is about.
+pub(super) struct Subject {
+    pub kind: EntityType,
+    pub name: Untrusted,
+    pub policy: Option<Policy>,
+}
+
+/// The quarantine policy: a managed one by its ARN, an inline one (AWS's form before 2020) by its name.
+#[derive(Clone, Serialize)]
+pub struct Policy {
+    pub name: Untrusted,
+    pub arn: Option<Untrusted>,
+}
+
+impl Subject {
+    /// Of a call that names a managed quarantine policy.
+    pub fn with_managed_policy(record: &Record) -> Option<Subject> {
+        Subject::of_call(record, Policy::managed(record)?)
+    }
+
+    /// Of a call that names an inline quarantine policy.
+    pub fn with_inline_policy(record: &Record) -> Option<Subject> {
+        Subject::of_call(record, Policy::inline(record)?)
+    }
+
+    fn of_call(record: &Record, policy: Policy) -> Option<Subject> {
+        let kind = EntityType::of_call(record)?;
+        let parameters = record.request_parameters.as_ref()?;
+        let name = match kind {
+            EntityType::User => &parameters.user_name,
+            EntityType::Group => &parameters.group_name,
+            EntityType::Role => &parameters.role_name,
+        };
+        Some(Subject { kind, name: name.clone().unwrap_or_else(|| "unknown".into()), policy: Some(policy) })
+    }
+}
+
+impl EntityType {
+    /// The entity type that an IAM policy call is about, such as the user of `AttachUserPolicy`.
+    fn of_call(record: &Record) -> Option<EntityType> {
+        let ends_in =
+            |noun: &str| record.event_name.as_ref().is_some_and(|name| name.test(|name| name.ends_with(noun)));
+        let kinds =
+            [("UserPolicy", EntityType::User), ("GroupPolicy", EntityType::Group), ("RolePolicy", EntityType::Role)];
+        kinds.into_iter().find_map(|(noun, kind)| ends_in(noun).then_some(kind))
+    }
+}
+
+impl Policy {
+    /// The managed policy of a call, if it is one of the quarantine family: an ARN of the account `aws`. Only AWS can
+    /// create policies there, so every suffix of the name is AWS's next version.
+    ///
+    /// <https://docs.aws.amazon.com/aws-managed-policy/latest/reference/AWSCompromisedKeyQuarantineV3.html>
+    pub(super) fn managed(record: &Record) -> Option<Policy> {
+        let arn = record.request_parameters.as_ref()?.policy_arn.as_ref()?;
+        let name = arn.part(|arn| {
+            let mut parts = arn.splitn(6, ':');
+            let is_aws = parts.next() == Some("arn")
+                && parts.next().is_some_and(|partition| !partition.is_empty())
+                && parts.by_ref().take(3).eq(["iam", "", "aws"]);
+            let path_and_name = parts.next()?.strip_prefix("policy/")?;
+            let name = path_and_name.rsplit('/').next()?;
+            (is_aws && name.starts_with("AWSCompromisedKeyQuarantine")).then_some(name)
+        })?;
+        Some(Policy { name, arn: Some(arn.clone()) })
+    }
+
+    /// The inline policy of a call, if it has one of the names that AWS used before 2020. Customers choose the names of
+    /// their inline policies, so only these count.
+    pub(super) fn inline(record: &Record) -> Option<Policy> {
+        let name = record.request_parameters.as_ref()?.policy_name.as_ref()?;
+        let is_quarantine = name.test(|name| {
+            let version = name.strip_prefix("AWSCompromisedKeyQuarantine");
+            let is_version = |version: &str| {
+                version.is_empty()
+                    || version
+                        .strip_prefix('V')
+                        .is_some_and(|digits| !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()))
+            };
+            version.is_some_and(is_version) || name == "AWSExposedCredentialPolicy_DO_NOT_REMOVE"
+        });
+        is_quarantine.then(|| Policy { name: name.clone(), arn: None })
+    }
+}

@@ -1,0 +1,388 @@
+//! The one algorithm of a scan: a first pass over a file, and a second one if the first found a needle.
+//!
+//! It does no I/O. A source feeds it chunks when [`TwoPass::step`] asks for them, and takes what comes out.
+
+use std::{collections::VecDeque, mem};
+
+use bytes::{Buf, Bytes};
+
+use super::{Documents, Fault, Needles, Unread, inflate::Inflate, needles::Search, walk::Walk};
+use crate::trail::record::Record;
+
+/// How files are read.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    pub documents: Documents,
+    /// A file that inflates past it fails. `None` allows any size, since the memory per file is fixed.
+    pub limit_mib: Option<u64>,
+    /// A file of at most this many stored bytes is kept in memory for the second pass.
+    pub kept_bytes: usize,
+    pub other_text: OtherText,
+}
+
+/// How far a file that does not begin like JSON is searched for needles.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OtherText {
+    /// For one block, since a bucket may contain terabytes of other logs.
+    FirstBlock,
+    /// To its end, unless it is binary.
+    Whole,
+}
+
+/// How often the source is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Passes {
+    /// The second pass ends at the last needle.
+    Two,
+    /// From record to record to the end of the source, which may be a stream.
+    One,
+}
+
+/// What comes out of a scan.
+#[derive(Debug)]
+pub enum Step<E> {
+    /// Feed the next chunk of the source, its end, or its error.
+    Feed,
+    /// Open the source at its beginning again. Then feed it as before.
+    Reopen,
+    /// A record that contains a needle, for [`TwoPass::record`].
+    Candidate(Vec<u8>),
+    /// The scan has used the processor for a while. Give way to other tasks.
+    Yield,
+    /// Nothing more comes out.
+    End(Result<Scanned, Unread<E>>),
+}
+
+/// The size of a file that was scanned to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Scanned {
+    pub bytes: u64,
+    pub inflated_bytes: u64,
+}
+
+/// The scan of one file. `E` is the source's error.
+pub struct TwoPass<'n, E> {
+    needles: &'n Needles,
+    settings: Settings,
+    pass: Pass<'n>,
+    /// The rest of the current chunk.
+    chunk: Bytes,
+    has_input_ended: bool,
+    candidates: VecDeque<Vec<u8>>,
+    must_yield: bool,
+    /// The stored bytes, while they are few enough for the second pass to take them from here.
+    kept: Option<Vec<u8>>,
+    bytes: u64,
+    inflated_bytes: u64,
+    /// The first reason to arise counts, except that a broken record counts last.
+    reason: Option<Unread<E>>,
+    broken_record: Option<Unread<E>>,
+}
+
+enum Pass<'n> {
+    First(FirstPass<'n>),
+    Second(SecondPass<'n>),
+    Over,
+}
+
+/// How far a pass came with the current chunk.
+enum Progress {
+    /// The chunk is used up.
+    Spent,
+    /// A block was searched.
+    Block,
+    /// A block was searched, and it is time to give way to other tasks.
+    Yield,
+    /// The pass needs no more of the file.
+    Enough,
+}
+
+impl<'n, E> TwoPass<'n, E> {
+    pub fn new(needles: &'n Needles, settings: Settings, passes: Passes) -> Self {
+        let pass = match passes {
+            Passes::Two => Pass::First(FirstPass::new(needles, settings)),
+            Passes::One => Pass::Second(SecondPass::new(needles, settings, None)),
+        };
+        TwoPass {
+            needles,
+            settings,
+            pass,
+            chunk: Bytes::new(),
+            has_input_ended: false,
+            candidates: VecDeque::new(),
+            must_yield: false,
+            kept: (passes == Passes::Two).then(Vec::new),
+            bytes: 0,
+            inflated_bytes: 0,
+            reason: None,
+            broken_record: None,
+        }
+    }
+
+    /// Answers [`Step::Feed`] with a chunk of any size, `None` at the end of the source, or the reason why it ended early.
+    pub fn feed(&mut self, input: Result<Option<Bytes>, E>) {
+        match input {
+            Ok(Some(chunk)) => {
+                // A second pass reads the same bytes again.
+                if !matches!(&self.pass, Pass::Second(pass) if pass.last_needle.is_some()) {
+                    self.bytes += chunk.len() as u64;
+                }
+                self.keep(&chunk);
+                self.chunk = chunk;
+            }
+            Ok(None) => self.has_input_ended = true,
+            Err(error) => {
+                self.has_input_ended = true;
+                self.fail(Unread::Source(error));
+            }
+        }
+    }
+
+    pub fn step(&mut self) -> Step<E> {
+        loop {
+            if let Some(candidate) = self.candidates.pop_front() {
+                return Step::Candidate(candidate);
+            }
+            if mem::take(&mut self.must_yield) {
+                return Step::Yield;
+            }
+            let progress = match &mut self.pass {
+                Pass::First(pass) => pass.search(&mut self.chunk),
+                Pass::Second(pass) => pass.walk(&mut self.chunk, &mut self.candidates),
+                Pass::Over => return Step::End(self.end()),
+            };
+            match progress {
+                Progress::Spent if !self.has_input_ended => return Step::Feed,
+                Progress::Block => {}
+                Progress::Yield => self.must_yield = true,
+                Progress::Spent | Progress::Enough => {
+                    if self.end_pass() {
+                        return Step::Reopen;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Parses a candidate. One that is not a record makes the file unread, once its other candidates are judged.
+    pub fn record(&mut self, candidate: &[u8]) -> Option<Record> {
+        let record = Record::parse(candidate);
+        record.map_err(|error| self.broken_record.get_or_insert(Unread::Record(error))).ok()
+    }
+
+    fn keep(&mut self, chunk: &[u8]) {
+        let most = self.settings.kept_bytes;
+        self.kept = self.kept.take().filter(|kept| kept.len() + chunk.len() <= most);
+        if let Some(kept) = &mut self.kept {
+            kept.extend_from_slice(chunk);
+        }
+    }
+
+    /// Whether the source must be opened again.
+    fn end_pass(&mut self) -> bool {
+        match mem::replace(&mut self.pass, Pass::Over) {
+            Pass::First(pass) => {
+                let Found { inflated_bytes, last_needle, checked } = pass.finish();
+                self.inflated_bytes = inflated_bytes;
+                self.check(checked, last_needle);
+                let Some(last_needle) = last_needle else { return false };
+                self.pass = Pass::Second(SecondPass::new(self.needles, self.settings, Some(last_needle)));
+                self.has_input_ended = self.kept.is_some();
+                self.chunk = self.kept.take().unwrap_or_default().into();
+                !self.has_input_ended
+            }
+            Pass::Second(pass) => {
+                let last_needle = pass.last_needle;
+                // The bytes were counted by the first pass, if there was one.
+                if last_needle.is_none() {
+                    self.inflated_bytes = pass.inflate.inflated_bytes();
+                }
+                self.check(pass.finish(), last_needle);
+                false
+            }
+            Pass::Over => false,
+        }
+    }
+
+    fn check(&mut self, checked: Result<(), Fault>, last_needle: Option<u64>) {
+        if let Err(fault) = checked {
+            let is_other = is_other_than_a_log_file(&fault, self.settings.documents, last_needle.is_some());
+            self.fail(if is_other { Unread::NotALogFile(fault) } else { Unread::Faulty(fault) });
+        }
+    }
+
+    fn fail(&mut self, reason: Unread<E>) {
+        self.reason.get_or_insert(reason);
+    }
+
+    fn end(&mut self) -> Result<Scanned, Unread<E>> {
+        let reason = self.reason.take().or(self.broken_record.take());
+        reason.map_or(Ok(Scanned { bytes: self.bytes, inflated_bytes: self.inflated_bytes }), Err)
+    }
+}
+
+/// Whether a file with this fault is something other than a log file, rather than a log file that is broken. Text that
+/// only begins like JSON is something else unless a needle is in it. An export is something else only if it begins like
+/// nothing that could be read: it has no needle, and is not UTF-16.
+fn is_other_than_a_log_file(fault: &Fault, documents: Documents, has_needle: bool) -> bool {
+    use Fault::{Empty, GzipOfOther, NeitherGzipNorJson, NoRecords, TruncatedJson};
+    match (documents, fault) {
+        (Documents::One, Empty | NeitherGzipNorJson(_) | GzipOfOther(_) | NoRecords) => true,
+        (Documents::One, TruncatedJson) | (Documents::Many, Empty) => !has_needle,
+        (Documents::Many, NeitherGzipNorJson(UTF_16_LOW | UTF_16_HIGH) | GzipOfOther(UTF_16_LOW | UTF_16_HIGH)) => {
+            false
+        }
+        (Documents::Many, NeitherGzipNorJson(_) | GzipOfOther(_)) => !has_needle,
+        _ => false,
+    }
+}
+
+/// The bytes of UTF-16's byte order mark, in either order.
+const UTF_16_LOW: u8 = 0xfe;
+const UTF_16_HIGH: u8 = 0xff;
+
+/// Inflates a file and searches it for needles.
+struct FirstPass<'n> {
+    inflate: Inflate,
+    search: Search<'n>,
+    settings: Settings,
+    first_byte: Option<u8>,
+    last_byte: Option<u8>,
+    blocks: u64,
+    fault: Option<Fault>,
+}
+
+/// What the first pass found.
+struct Found {
+    inflated_bytes: u64,
+    /// Where the last needle ends, in inflated bytes. `None` if there is no candidate.
+    last_needle: Option<u64>,
+    /// Whether the file is whole. The readable part of a broken one may still contain candidates.
+    checked: Result<(), Fault>,
+}
+
+impl<'n> FirstPass<'n> {
+    /// After this many blocks it gives way. Not after each one, since a file keeps its block meanwhile, and most files
+    /// are searched in one.
+    const BLOCKS_AT_ONCE: u64 = 4;
+
+    fn new(needles: &'n Needles, settings: Settings) -> Self {
+        FirstPass {
+            inflate: Inflate::new(settings.limit_mib),
+            search: Search::new(needles),
+            settings,
+            first_byte: None,
+            last_byte: None,
+            blocks: 0,
+            fault: None,
+        }
+    }
+
+    fn search(&mut self, chunk: &mut Bytes) -> Progress {
+        let mut rest = chunk.as_ref();
+        let searched = self.search_block(&mut rest);
+        let used = chunk.len() - rest.len();
+        chunk.advance(used);
+        match searched {
+            Ok(false) => Progress::Spent,
+            Ok(true) if self.blocks.is_multiple_of(Self::BLOCKS_AT_ONCE) => Progress::Yield,
+            Ok(true) => Progress::Block,
+            Err(fault) => {
+                self.fault = Some(fault);
+                Progress::Enough
+            }
+        }
+    }
+
+    /// Searches the next block at the front of the chunk. `false` when the chunk is used up.
+    fn search_block(&mut self, chunk: &mut &[u8]) -> Result<bool, Fault> {
+        let documents = self.settings.documents;
+        let is_text = |byte: &&u8| !documents.is_blank(**byte);
+        let Some(block) = self.inflate.next(chunk)? else { return Ok(false) };
+        self.blocks += 1;
+        self.search.push(block);
+        self.last_byte = block.iter().rfind(is_text).copied().or(self.last_byte);
+        if self.first_byte.is_none() {
+            self.first_byte = block.iter().find(is_text).copied();
+            // Programs, films and archives contain a zero early on.
+            let has_zero = block.contains(&0);
+            let is_binary = has_zero && !self.inflate.is_gzip();
+            if self.settings.other_text == OtherText::FirstBlock || is_binary {
+                self.begins_like_json()?;
+            }
+        }
+        Ok(true)
+    }
+
+    fn begins_like_json(&self) -> Result<(), Fault> {
+        match self.first_byte {
+            None | Some(b'{' | b'[') => Ok(()),
+            Some(byte) if self.inflate.is_gzip() => Err(Fault::GzipOfOther(byte)),
+            Some(byte) => Err(Fault::NeitherGzipNorJson(byte)),
+        }
+    }
+
+    fn ends_like_json(&self) -> Result<(), Fault> {
+        match (self.first_byte, self.last_byte) {
+            (None, _) | (_, None) => Err(Fault::Empty),
+            (Some(b'{'), Some(b'}')) | (Some(b'['), Some(b']')) => Ok(()),
+            (_, Some(b'}' | b']')) if self.settings.documents == Documents::Many => Ok(()),
+            _ => Err(Fault::TruncatedJson),
+        }
+    }
+
+    fn finish(mut self) -> Found {
+        let read = self.fault.take().map_or(Ok(()), Err).and_then(|()| self.inflate.finish());
+        let checked = read.and_then(|()| self.begins_like_json()).and_then(|()| self.ends_like_json());
+        Found { inflated_bytes: self.inflate.inflated_bytes(), last_needle: self.search.last(), checked }
+    }
+}
+
+/// Goes from record to record, and returns those that contain a needle.
+struct SecondPass<'n> {
+    inflate: Inflate,
+    walk: Walk<'n>,
+    /// Where the pass may end, in inflated bytes.
+    last_needle: Option<u64>,
+    fault: Option<Fault>,
+}
+
+impl<'n> SecondPass<'n> {
+    fn new(needles: &'n Needles, settings: Settings, last_needle: Option<u64>) -> Self {
+        let inflate = Inflate::new(settings.limit_mib);
+        SecondPass { inflate, walk: Walk::new(needles, settings.documents, last_needle), last_needle, fault: None }
+    }
+
+    /// Walks the next block at the front of the chunk. The candidates of one block bound the memory that they take.
+    fn walk(&mut self, chunk: &mut Bytes, candidates: &mut VecDeque<Vec<u8>>) -> Progress {
+        let mut rest = chunk.as_ref();
+        let walked = self.walk_block(&mut rest, candidates);
+        let used = chunk.len() - rest.len();
+        chunk.advance(used);
+        match walked {
+            Ok(_) if self.walk.is_done() => Progress::Enough,
+            Ok(true) => Progress::Yield,
+            Ok(false) => Progress::Spent,
+            Err(fault) => {
+                self.fault = Some(fault);
+                Progress::Enough
+            }
+        }
+    }
+
+    fn walk_block(&mut self, chunk: &mut &[u8], candidates: &mut VecDeque<Vec<u8>>) -> Result<bool, Fault> {
+        let Some(block) = self.inflate.next(chunk)? else { return Ok(false) };
+        self.walk.block(block, candidates)?;
+        Ok(true)
+    }
+
+    fn finish(self) -> Result<(), Fault> {
+        if let Some(fault) = self.fault {
+            return Err(fault);
+        }
+        if !self.walk.is_done() {
+            self.inflate.finish()?;
+        }
+        self.walk.finish()
+    }
+}

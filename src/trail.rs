@@ -1,0 +1,5 @@
+//! What CloudTrail writes: object keys, log files, records.
+
+pub mod key;
+pub mod log_file;
+pub mod record;
