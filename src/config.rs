@@ -254,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn variables_that_are_not_set_have_the_defaults_of_the_contract() {
+    fn unset_variables_have_their_defaults() {
         let expected = Config {
             alert_topic: TopicArn(TOPIC.1.into()),
             dedup_table: TableName("dedup".into()),

@@ -223,13 +223,13 @@ mod tests {
     }
 
     #[test]
-    fn a_write_whose_response_was_lost_is_known_by_its_token() {
+    fn a_write_with_a_lost_response_is_recognized_by_its_token() {
         let (claim, document) = claimed(Document::unknown("k").decide(&question(NOW, "a", NOW)));
         assert_eq!(document.decide(&question(NOW, "a", NOW + 1)), Decision::Claimed { claim });
     }
 
     #[test]
-    fn a_live_lease_makes_others_wait_and_a_dead_one_is_taken_over_with_its_start() {
+    fn others_wait_for_a_live_lease_and_take_over_an_expired_one_with_its_start() {
         let (_, document) = claimed(Document::unknown("k").decide(&question(NOW, "a", NOW)));
         assert_eq!(document.decide(&question(NOW + MINUTE, "b", NOW + 24)), Decision::Wait { until: NOW + 25 });
         let (claim, document) = claimed(document.decide(&question(NOW + MINUTE, "b", NOW + 25)));
@@ -248,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn an_expired_document_counts_as_gone_but_keeps_its_version() {
+    fn an_expired_document_counts_as_empty_but_keeps_its_version() {
         let document = alerted(NOW);
         let (_, renewed) = claimed(document.decide(&question(NOW, "b", document.expires_at)));
         assert_eq!((renewed.version, renewed.incidents.len()), (document.version + 1, 1));
@@ -277,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn a_document_is_stored_in_this_form() {
+    fn the_stored_form_of_a_document_is_stable() {
         let (_, document) = claimed(alerted(NOW).decide(&question(NOW + 3600, "t", NOW)));
         assert_eq!(
             serde_json::to_value(&document).unwrap(),

@@ -1,6 +1,9 @@
 //! What else the same identity did in the same log file: bounded context for the responder, the most revealing calls first.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, BTreeSet},
+};
 
 use serde::Serialize;
 use time::OffsetDateTime;
@@ -162,7 +165,7 @@ impl Gathering {
             let is_new_credentials = kind.event_name.test(|name| NEW_CREDENTIALS.contains(&name));
             let is_elsewhere = identity.region != kind.aws_region;
             let is_iam = kind.event_source.test(|source| source == "iam.amazonaws.com");
-            (!is_new_credentials, kind.error_code.is_none(), !is_elsewhere, is_iam, u64::MAX - count)
+            (!is_new_credentials, kind.error_code.is_none(), !is_elsewhere, is_iam, Reverse(*count))
         });
         events.truncate(MAX_CALLS);
         Related {
@@ -210,7 +213,8 @@ mod tests {
     }
 
     fn gathered(records: &[Value]) -> Related {
-        let (identity, mut gathering) = (identity(), Gathering::default());
+        let identity = identity();
+        let mut gathering = Gathering::default();
         records.iter().for_each(|value| gathering.add(&identity, &record(value)));
         gathering.finish(&identity, |time| time.unix_timestamp().to_string())
     }
@@ -234,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_identity_counts_and_not_the_match_itself() {
+    fn only_calls_of_the_identity_count_except_the_match_itself() {
         let base = call("GetUser", "iam.amazonaws.com", "us-east-1", None);
         let by = |identity: Value| {
             let mut record = base.clone();
@@ -252,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn it_is_bounded() {
+    fn related_activity_is_bounded() {
         let many: Vec<Value> = (0..500)
             .map(|n| {
                 let mut record = call(&format!("{n}{}", "x".repeat(5000)), "s", &format!("r{n}"), None);

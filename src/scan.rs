@@ -14,7 +14,7 @@ mod two_pass;
 mod walk;
 
 pub use needles::{Needle, NeedleError, Needles};
-pub use two_pass::{OtherText, Passes, Scanned, Settings, Step, TwoPass};
+pub use two_pass::{OtherText, Passes, ScanStep, Scanned, Settings, TwoPass};
 
 use crate::trail::record::RecordError;
 

@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn json_carries_it_exactly_up_to_four_kibibytes() {
+    fn json_is_exact_up_to_four_kibibytes() {
         let exact = "\x1b\u{202e}\"\\é";
         assert_eq!(serde_json::to_value(Untrusted::new(exact)).unwrap(), exact);
         let long = Untrusted::new("é".repeat(4000));

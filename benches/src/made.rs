@@ -1,14 +1,14 @@
-//! Made log files: the same for every run, and about as compressible as real ones.
+//! Generated log files: the same for every run, and about as compressible as real ones.
 
 use std::{fmt::Write as _, io::Write as _};
 
 use flate2::{Compression, write::GzEncoder};
 
-/// What stands among the ordinary records.
+/// The special records among the ordinary ones.
 #[derive(Clone, Copy, PartialEq)]
 pub enum Kind {
     Clean,
-    /// The policy's name inside policy documents.
+    /// Policy documents that contain the policy's name.
     NearMisses,
     /// Attachments of other policies.
     OtherPolicies,
@@ -16,7 +16,7 @@ pub enum Kind {
     OneMatch,
 }
 
-/// A trail's bucket of a month: 10,000 log files of 100 records each, in 20 of which a user is quarantined.
+/// The bucket of a trail for a month: 10,000 log files of 100 records each. In 20 of them, a user is quarantined.
 pub fn archive() -> impl Iterator<Item = (String, Vec<u8>)> {
     const FILES: usize = 10_000;
     const RECORDS: usize = 100;
@@ -42,7 +42,7 @@ pub fn archive() -> impl Iterator<Item = (String, Vec<u8>)> {
     })
 }
 
-/// Files of about so many inflated bytes each.
+/// Files of about this many inflated bytes each.
 pub fn set(files: usize, bytes: usize, kind: Kind) -> Vec<Vec<u8>> {
     let mut random = Random(0x9e37_79b9_7f4a_7c15);
     (0..files).map(|_| gzip(file(&mut random, bytes, kind).as_bytes())).collect()
@@ -148,7 +148,7 @@ fn gzip(text: &[u8]) -> Vec<u8> {
     encoder.finish().expect("memory")
 }
 
-/// xorshift64*, seeded: every run makes the same files.
+/// xorshift64* with a fixed seed, so that every run generates the same files.
 struct Random(u64);
 
 impl Random {

@@ -1,5 +1,5 @@
-//! What a scan costs: the function's real one beside the limit and what other tools do, on the same files in the same
-//! run, round by round in turn, by CPU time. Every figure is a ratio to the limit.
+//! Measures the CPU time of the function's scan, of the limit and of other tools' methods, on the same files in the same
+//! run, in alternating rounds. Every figure is a ratio to the limit.
 
 mod made;
 
@@ -18,14 +18,14 @@ use libdeflater::Decompressor;
 use made::Kind;
 use quarantine_alert::{
     rule::Rules,
-    scan::{Documents, Needles, OtherText, Passes, Settings, Step, TwoPass},
+    scan::{Documents, Needles, OtherText, Passes, ScanStep, Settings, TwoPass},
 };
 use serde::Deserialize;
 use serde_json::Value;
 
-/// As S3 hands them over.
+/// About the size of S3's chunks.
 const CHUNK_BYTES: usize = 64 * 1024;
-/// The function's.
+/// The function's settings.
 const SETTINGS: Settings = Settings {
     documents: Documents::One,
     limit_mib: Some(4096),
@@ -95,7 +95,7 @@ fn ratios(real: Vec<Bytes>) {
         ("real", real),
     ];
     sets.retain(|(_, files)| !files.is_empty());
-    println!("ratio of CPU time to libdeflate alone: median (least to most) of {ROUNDS} rounds in turn\n");
+    println!("ratio of CPU time to libdeflate alone: median (minimum to maximum) of {ROUNDS} alternating rounds\n");
     for (name, files) in &sets {
         let bytes: usize = files.iter().map(Bytes::len).sum();
         println!("{name}: {} files, {:.1} MB stored, {:.1} MB inflated", files.len(), mb(bytes), mb(inflated(files)));
@@ -113,7 +113,7 @@ fn measure(files: &[Bytes], rules: &Rules, needles: &Needles) {
         ("serde, typed, everything", Box::new(|file| parse::<Typed>(file))),
         ("serde_json Value of everything", Box::new(|file| parse::<Value>(file))),
     ];
-    // Parsing everything is slow: for all but the small set, one round of it tells enough.
+    // Parsing everything is slow. For all sets except the small one, two rounds of it are enough.
     let started = Instant::now();
     let mut times = vec![Vec::new(); scans.len()];
     for round in 0..ROUNDS {
@@ -122,7 +122,7 @@ fn measure(files: &[Bytes], rules: &Rules, needles: &Needles) {
                 continue;
             }
             let start = ProcessTime::now();
-            files.iter().for_each(|file| scan(file));
+            files.iter().for_each(scan);
             times[number].push(start.elapsed().as_secs_f64());
         }
     }
@@ -146,22 +146,22 @@ fn limit() -> impl FnMut(&[u8]) {
     }
 }
 
-/// The function's own code, driven like its reader does, on chunks that are in memory.
+/// The function's own scan, on chunks in memory.
 fn scan(file: &Bytes, rules: &Rules, needles: &Needles) {
     let mut scan = TwoPass::<Infallible>::new(needles, SETTINGS, Passes::Two);
     let mut rest = file.clone();
     loop {
         match scan.step() {
-            Step::Feed => {
+            ScanStep::Feed => {
                 let chunk = rest.split_to(rest.len().min(CHUNK_BYTES));
                 scan.feed(Ok(Some(chunk).filter(|chunk| !chunk.is_empty())));
             }
-            Step::Reopen => rest = file.clone(),
-            Step::Candidate(candidate) => {
+            ScanStep::Reopen => rest = file.clone(),
+            ScanStep::Candidate(candidate) => {
                 black_box(scan.record(&candidate).and_then(|record| rules.judge(record)));
             }
-            Step::Yield => {}
-            Step::End(end) => {
+            ScanStep::Yield => {}
+            ScanStep::End(end) => {
                 end.expect("a whole file");
                 return;
             }
@@ -183,15 +183,15 @@ fn stream(file: &[u8], buffer: &mut [u8]) {
     }
 }
 
-/// The fields that the rules look at, of every record.
+/// The fields of every record that the rules check.
 #[derive(Deserialize)]
-#[allow(dead_code, non_snake_case)] // It is parsed, and dropped.
+#[allow(dead_code, non_snake_case)] // It is only parsed.
 struct Typed {
     Records: Vec<TypedRecord>,
 }
 
 #[derive(Deserialize)]
-#[allow(dead_code, non_snake_case)] // It is parsed, and dropped.
+#[allow(dead_code, non_snake_case)] // It is only parsed.
 struct TypedRecord {
     eventName: Option<String>,
     eventSource: Option<String>,
@@ -201,7 +201,7 @@ struct TypedRecord {
 }
 
 #[derive(Deserialize)]
-#[allow(dead_code, non_snake_case)] // It is parsed, and dropped.
+#[allow(dead_code, non_snake_case)] // It is only parsed.
 struct TypedParameters {
     policyArn: Option<Value>,
 }

@@ -27,7 +27,7 @@ pub struct Coverage {
 }
 
 /// How the reading of a file ended.
-pub enum Ended {
+pub enum FileEnd {
     Scanned(Scanned),
     /// It is not a log file, and need not be one.
     Skipped,
@@ -53,16 +53,16 @@ impl Coverage {
     }
 
     /// A file of this target was read, or not.
-    pub fn ended(&mut self, target: usize, ended: Ended) {
+    pub fn ended(&mut self, target: usize, ended: FileEnd) {
         match ended {
-            Ended::Scanned(Scanned { bytes, inflated_bytes }) => {
+            FileEnd::Scanned(Scanned { bytes, inflated_bytes }) => {
                 self.is_accounted[target] = true;
                 self.scanned += 1;
                 self.bytes += bytes;
                 self.inflated_bytes += inflated_bytes;
             }
-            Ended::Skipped => self.skipped += 1,
-            Ended::NotRead(not_read) => self.unread(target, not_read.to_string()),
+            FileEnd::Skipped => self.skipped += 1,
+            FileEnd::NotRead(not_read) => self.unread(target, not_read.to_string()),
         }
     }
 

@@ -3,100 +3,47 @@
 use std::{collections::HashMap, sync::Arc};
 
 use quarantine_alert::{
+    engine::{pending::PendingMatch, reader::Reader},
+    related::Related,
     scan::Needles,
-    trail::{log_file::LogFile, record::Record},
+    trail::log_file::LogFile,
 };
 use tokio::{
-    sync::mpsc::{Sender, channel},
+    sync::mpsc::channel,
     task::{Id, JoinSet},
     time::{Instant, interval_at},
 };
 
 use crate::{
     aws::sdk_with_region,
-    coverage::{Coverage, Ended},
+    coverage::Coverage,
     filter::Filter,
     progress::{Progress, Snapshot, TICK},
-    source::{Sources, Tally, Target, disk::Disk, file, s3::Bucket},
+    source::{
+        Target,
+        disk::Disk,
+        feed::{Feed, FromSource, Judge, Tally},
+        file,
+        s3::Bucket,
+    },
     stop::Stop,
 };
 
 /// What a command wants from the records of a search.
 pub trait Sink {
-    type Item: Send + 'static;
+    type Wanted: Send + 'static;
 
-    /// How a candidate is judged. This runs in the threads that read.
-    fn judge(&self) -> Judge<Self::Item>;
+    /// How candidates are judged.
+    fn judge(&self) -> Judge<Self::Wanted>;
 
     /// Takes a wanted item.
     ///
     /// # Errors
     /// The search must end, for this reason.
-    fn take(&mut self, item: Self::Item, log_file: Arc<LogFile>) -> Result<(), String>;
+    fn take(&mut self, item: Self::Wanted, log_file: Arc<LogFile>) -> Result<(), String>;
 
     /// What was found so far, for the progress bar.
     fn note(&self) -> String;
-}
-
-pub type Judge<T> = Box<dyn Fn(Record) -> Judged<T> + Send + Sync>;
-
-/// What a command says about a candidate.
-pub enum Judged<T> {
-    Wanted(T),
-    Unwanted,
-    /// It cannot be judged, for this reason. Its file counts as not read.
-    Unclear(&'static str),
-}
-
-/// What the sources of a search share.
-pub struct Search<T> {
-    pub needles: Needles,
-    pub filter: Filter,
-    pub tally: Arc<Tally>,
-    judge: Judge<T>,
-    out: Sender<Found<T>>,
-}
-
-/// What a source sends. `target` is the target's number.
-pub enum Found<T> {
-    Item { item: T, log_file: Arc<LogFile> },
-    Unclear { target: usize, log_file: Arc<LogFile>, reason: &'static str },
-    End { target: usize, ended: Ended },
-}
-
-impl<T> Search<T> {
-    /// What becomes of a candidate.
-    pub fn judge(&self, target: usize, log_file: &Arc<LogFile>, record: Record) -> Option<Found<T>> {
-        let log_file = log_file.clone();
-        if record.event_source.is_none() || record.event_name.is_none() {
-            // For example the output of `aws cloudtrail lookup-events`, or a list of whole log files.
-            let reason = "contains a search term in a document that is not a CloudTrail record";
-            return Some(Found::Unclear { target, log_file, reason });
-        }
-        if !self.filter.wants(&record) {
-            return None;
-        }
-        match (self.judge)(record) {
-            Judged::Wanted(item) => Some(Found::Item { item, log_file }),
-            Judged::Unwanted => None,
-            Judged::Unclear(reason) => Some(Found::Unclear { target, log_file, reason }),
-        }
-    }
-
-    /// Sends to the search. Nothing receives it after the run has ended.
-    pub async fn send(&self, found: Found<T>) {
-        let _ = self.out.send(found).await;
-    }
-
-    /// [`Search::send`] for a thread.
-    pub fn blocking_send(&self, found: Found<T>) {
-        let _ = self.out.blocking_send(found);
-    }
-
-    /// Whether the run has ended.
-    pub fn is_over(&self) -> bool {
-        self.out.is_closed()
-    }
 }
 
 /// Reads what the targets contain. Something that cannot be read is named in the coverage, and stops nothing else.
@@ -110,8 +57,8 @@ pub async fn search<S: Sink>(
     let mut coverage = Coverage::of_targets(targets.len());
     let tally = Arc::new(Tally::default());
     let (out, mut results) = channel(1024);
-    let search = Search { needles, filter: filter.clone(), tally: tally.clone(), judge: sink.judge(), out };
-    let (mut running, sources) = Running::start(targets, search, &mut coverage).await;
+    let feed = Feed { needles, filter: filter.clone(), tally: tally.clone(), judge: sink.judge(), out };
+    let (mut running, sources) = Running::start(targets, feed, &mut coverage).await;
 
     let mut progress = Progress::new();
     let mut tick = interval_at(Instant::now() + TICK, TICK);
@@ -143,17 +90,17 @@ pub async fn search<S: Sink>(
     (coverage, sources)
 }
 
-fn take<S: Sink>(found: Found<S::Item>, sink: &mut S, coverage: &mut Coverage) {
+fn take<S: Sink>(found: FromSource<S::Wanted>, sink: &mut S, coverage: &mut Coverage) {
     match found {
-        Found::Item { item, log_file } => {
+        FromSource::Item { item, log_file } => {
             if let Err(reason) = sink.take(item, log_file) {
                 coverage.stopped = Some(reason);
             }
         }
-        Found::Unclear { target, log_file, reason } => {
+        FromSource::Unclear { target, log_file, reason } => {
             coverage.unread(target, format!("{log_file} {reason}; provide the records as CloudTrail writes them"));
         }
-        Found::End { target, ended } => coverage.ended(target, ended),
+        FromSource::End { target, ended } => coverage.ended(target, ended),
     }
 }
 
@@ -177,21 +124,21 @@ impl Running {
     /// Starts to read all targets.
     async fn start<T: Send + 'static>(
         targets: &[Target],
-        search: Search<T>,
+        feed: Feed<T>,
         coverage: &mut Coverage,
     ) -> (Running, Sources) {
-        let search = Arc::new(search);
+        let feed = Arc::new(feed);
         let mut running = Running { tasks: JoinSet::new(), targets: HashMap::new() };
         let mut sources = Sources::default();
         let mut on_disk = Vec::new();
         let mut sdk = None;
         for (target, path) in targets.iter().enumerate() {
-            let search = search.clone();
+            let feed = feed.clone();
             match path {
                 Target::Disk(path) => on_disk.push((target, path.clone())),
                 Target::Stdin => {
                     let task = running.tasks.spawn_blocking(move || {
-                        file::read_stdin(&search, target);
+                        file::read_stdin(&feed, target);
                         Vec::new()
                     });
                     running.targets.insert(task.id(), target);
@@ -201,10 +148,11 @@ impl Running {
                         sdk = Some(sdk_with_region().await);
                     }
                     let Some(sdk) = &sdk else { continue };
-                    match Bucket::open(sdk, bucket, prefix, &search.filter).await {
+                    match Bucket::open(sdk, bucket, prefix, &feed.filter).await {
                         Ok(bucket) => {
-                            let reader = sources.add(&bucket);
-                            let task = running.tasks.spawn(bucket.read(target, reader, search));
+                            let reader = bucket.reader();
+                            sources.readers.insert(bucket.name.clone(), reader.clone());
+                            let task = running.tasks.spawn(bucket.read(target, reader, feed));
                             running.targets.insert(task.id(), target);
                         }
                         Err(error) => coverage.unread(target, format!("{error:#}")),
@@ -214,7 +162,7 @@ impl Running {
         }
         if let Some(&(target, _)) = on_disk.first() {
             let task = running.tasks.spawn_blocking(move || {
-                Disk { search }.read(on_disk);
+                Disk { feed }.read(on_disk);
                 Vec::new()
             });
             running.targets.insert(task.id(), target);
@@ -237,6 +185,25 @@ impl Running {
                     ),
                 ),
             }
+        }
+    }
+}
+
+/// The sources of a search, from which a log file can be read again.
+#[derive(Default)]
+pub struct Sources {
+    /// By bucket.
+    readers: HashMap<String, Reader>,
+}
+
+impl Sources {
+    /// What else the identity of a match did in its log file. `None` if that is not known in time, or the log file came from
+    /// a stream.
+    pub async fn related(&self, pending: &PendingMatch) -> Option<Related> {
+        match pending.log_file.as_deref()? {
+            LogFile::S3(object) => self.readers.get(&object.bucket)?.related(pending).await,
+            LogFile::Disk(path) => file::related(path, &pending.matched),
+            LogFile::Stdin => None,
         }
     }
 }

@@ -1,36 +1,14 @@
 //! Where log files are read from: a disk, a stream, a bucket.
 
 pub mod disk;
+pub mod feed;
 pub mod file;
 mod prefixes;
 pub mod s3;
 
-use std::{
-    collections::HashMap,
-    ffi::OsString,
-    fmt,
-    path::PathBuf,
-    sync::atomic::{AtomicU64, AtomicUsize, Ordering},
-};
+use std::{ffi::OsString, fmt, path::PathBuf};
 
-use quarantine_alert::{
-    engine::{
-        pending::PendingMatch,
-        reader::{KEPT_BYTES, Reader},
-    },
-    related::Related,
-    scan::{Documents, OtherText, Settings},
-    trail::log_file::LogFile,
-    untrusted::visible,
-};
-use s3::Bucket;
-
-/// How objects are read. Memory per file is fixed, so a file may inflate to any size.
-const S3: Settings =
-    Settings { documents: Documents::Many, limit_mib: None, kept_bytes: KEPT_BYTES, other_text: OtherText::FirstBlock };
-
-/// How files and streams are read. A file is read a second time from the disk.
-const DISK: Settings = Settings { kept_bytes: 0, other_text: OtherText::Whole, ..S3 };
+use quarantine_alert::untrusted::visible;
 
 /// What is read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,74 +44,6 @@ impl fmt::Display for Target {
             Target::Stdin => f.write_str("standard input"),
             Target::Bucket { bucket, prefix } => write!(f, "s3://{bucket}/{}", visible(prefix, 1024)),
         }
-    }
-}
-
-/// The sources of a search, from which a log file can be read again.
-#[derive(Default)]
-pub struct Sources {
-    /// By bucket.
-    readers: HashMap<String, Reader>,
-}
-
-impl Sources {
-    /// Adds a bucket, and returns the reader of its objects.
-    pub fn add(&mut self, bucket: &Bucket) -> Reader {
-        let reader = Reader::new(bucket.log_bucket.clone(), S3);
-        self.readers.insert(bucket.name.clone(), reader.clone());
-        reader
-    }
-
-    /// What else the identity of a match did in its log file. `None` if that is not known in time, or the log file came from
-    /// a stream.
-    pub async fn related(&self, pending: &PendingMatch) -> Option<Related> {
-        match pending.log_file.as_deref()? {
-            LogFile::S3(object) => self.readers.get(&object.bucket)?.related(pending).await,
-            LogFile::Disk(path) => file::related(path, &pending.matched),
-            LogFile::Stdin => None,
-        }
-    }
-}
-
-/// What the sources have come across so far.
-#[derive(Default)]
-pub struct Tally {
-    /// Log files to read.
-    listed: AtomicU64,
-    /// Files and objects that are not log files by their key, or not wanted.
-    skipped: AtomicU64,
-    /// Sources that may list more.
-    listing: AtomicUsize,
-}
-
-impl Tally {
-    pub fn listed(&self) -> u64 {
-        self.listed.load(Ordering::Relaxed)
-    }
-
-    pub fn skipped(&self) -> u64 {
-        self.skipped.load(Ordering::Relaxed)
-    }
-
-    /// Whether more may be listed.
-    pub fn is_listing(&self) -> bool {
-        self.listing.load(Ordering::Relaxed) > 0
-    }
-
-    fn list(&self, count: usize) {
-        self.listed.fetch_add(count as u64, Ordering::Relaxed);
-    }
-
-    fn skip(&self, count: usize) {
-        self.skipped.fetch_add(count as u64, Ordering::Relaxed);
-    }
-
-    fn begin(&self) {
-        self.listing.fetch_add(1, Ordering::Relaxed);
-    }
-
-    fn end(&self) {
-        self.listing.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

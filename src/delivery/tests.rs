@@ -56,7 +56,7 @@ fn eventbridge_delivers_a_record_alone() {
 }
 
 #[test]
-fn a_payload_without_a_log_file_is_nothing_to_do() {
+fn payloads_without_a_log_file_deliver_nothing() {
     for name in [
         "s3-test-event",
         "sqs-s3-test-event",
@@ -113,7 +113,7 @@ fn nested_envelopes_are_bounded() {
     assert!(matches!(decode(&message).items[0].content, Err(DeliveryError::TooDeep)));
 }
 
-/// JSON with marks in all the wrong places, and some in the right ones.
+/// JSON with marks in wrong places, and some in the right ones.
 fn any_json() -> impl Strategy<Value = Value> {
     let mark = prop::sample::select(vec![
         "aws:s3",
@@ -166,7 +166,7 @@ fn any_json() -> impl Strategy<Value = Value> {
 }
 
 /// The oracle: the mark of a test, validation or non-creation notification, where it counts.
-fn says_nothing_to_do(payload: &Value) -> bool {
+fn means_nothing_to_do(payload: &Value) -> bool {
     let text = |value: &Value, key: &str| value[key].as_str().unwrap_or_default().to_owned();
     let records = payload["Records"].as_array().cloned().unwrap_or_default();
     let all = |test: &dyn Fn(&Value) -> bool| !records.is_empty() && records.iter().all(test);
@@ -176,17 +176,18 @@ fn says_nothing_to_do(payload: &Value) -> bool {
         || all(&|record| {
             text(record, "eventSource") == "aws:s3" && !text(record, "eventName").starts_with("ObjectCreated:")
         })
-        || all(&|record| text_says_nothing_to_do(&text(&record["Sns"], "Message")))
-        || text(payload, "Type") == "Notification" && text_says_nothing_to_do(&text(payload, "Message"))
+        || all(&|record| text_means_nothing_to_do(&text(&record["Sns"], "Message")))
+        || text(payload, "Type") == "Notification" && text_means_nothing_to_do(&text(payload, "Message"))
 }
 
-fn text_says_nothing_to_do(text: &str) -> bool {
-    text.trim_end() == VALIDATION_MESSAGE || serde_json::from_str(text).is_ok_and(|inner| says_nothing_to_do(&inner))
+fn text_means_nothing_to_do(text: &str) -> bool {
+    text.trim_end() == VALIDATION_MESSAGE || serde_json::from_str(text).is_ok_and(|inner| means_nothing_to_do(&inner))
 }
 
 #[test]
 fn only_a_known_mark_means_nothing_to_do() {
-    let (nothing, errors) = (Cell::new(0u32), Cell::new(0u32));
+    let nothing = Cell::new(0u32);
+    let errors = Cell::new(0u32);
     let real = prop::sample::select(vec![
         "s3-object-created",
         "sns-s3-object-created",
@@ -219,7 +220,11 @@ fn only_a_known_mark_means_nothing_to_do() {
             if item.content.as_ref().is_ok_and(Vec::is_empty) {
                 nothing.set(nothing.get() + 1);
                 let body = payload["Records"][number]["body"].as_str().filter(|_| delivery.from_queue);
-                prop_assert!(body.map_or_else(|| says_nothing_to_do(&payload), text_says_nothing_to_do), "{}", payload);
+                prop_assert!(
+                    body.map_or_else(|| means_nothing_to_do(&payload), text_means_nothing_to_do),
+                    "{}",
+                    payload
+                );
             }
         }
         Ok(())

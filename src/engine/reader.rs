@@ -15,7 +15,7 @@ use crate::{
     aws::log_bucket::{Body, LogBucket, ObjectError},
     related::{Gathering, Identity, Related},
     rule::Match,
-    scan::{Needles, Passes, Scanned, Settings, Step, TwoPass},
+    scan::{Needles, Passes, ScanStep, Scanned, Settings, TwoPass},
     trail::{
         log_file::{LogFile, S3Object},
         record::Record,
@@ -104,18 +104,18 @@ impl Reading<'_> {
     pub async fn next(&mut self) -> Next {
         loop {
             match self.scan.step() {
-                Step::Feed => {
+                ScanStep::Feed => {
                     let input = self.chunk().await;
                     self.scan.feed(input.map_err(SourceError::S3));
                 }
-                Step::Reopen => self.body = None,
-                Step::Candidate(candidate) => {
+                ScanStep::Reopen => self.body = None,
+                ScanStep::Candidate(candidate) => {
                     if let Some(record) = self.scan.record(&candidate) {
                         return Next::Candidate(Box::new(record));
                     }
                 }
-                Step::Yield => yield_now().await,
-                Step::End(end) => return Next::End(end),
+                ScanStep::Yield => yield_now().await,
+                ScanStep::End(end) => return Next::End(end),
             }
         }
     }

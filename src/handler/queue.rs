@@ -15,7 +15,7 @@ use tokio::{
 use super::{
     Response,
     failure::{Failure, NotAlerted},
-    report::{Acknowledged, Ended, Report},
+    report::{Acknowledged, Report, ScanEnd},
 };
 use crate::{
     delivery::{Delivered, Delivery},
@@ -67,7 +67,7 @@ pub(super) struct QueuedMatch {
 pub(super) struct MatchQueue {
     report: Report,
     scans: Vec<Scan>,
-    found: mpsc::Receiver<Found>,
+    found: mpsc::Receiver<FromScan>,
     /// Matches of calls that AWS made, and CRITICAL ones. They go first, since there may not be time for all.
     urgent: VecDeque<QueuedMatch>,
     ready: VecDeque<QueuedMatch>,
@@ -87,9 +87,9 @@ struct Scan {
 }
 
 /// What a scan sends. `scan` is its number.
-enum Found {
+enum FromScan {
     Match { scan: usize, log_file: Arc<LogFile>, matched: Box<Match> },
-    End { scan: usize, ended: Ended },
+    End { scan: usize, ended: ScanEnd },
 }
 
 /// What a scan needs.
@@ -98,7 +98,7 @@ struct Scanner {
     reader: Reader,
     judge: Judge,
     at_once: Arc<Semaphore>,
-    out: mpsc::Sender<Found>,
+    out: mpsc::Sender<FromScan>,
 }
 
 impl MatchQueue {
@@ -177,7 +177,7 @@ impl MatchQueue {
     /// The match is acknowledged, or its item fails.
     pub fn settle(&mut self, queued: QueuedMatch, settled: Result<Acknowledged, NotAlerted>) {
         self.bytes -= queued.pending.bytes();
-        self.report.settle(queued, settled);
+        self.report.settle(queued.item, queued.pending, settled);
     }
 
     /// The answer to the trigger. `in_time` is false if the deadline ended the work.
@@ -189,22 +189,22 @@ impl MatchQueue {
             } else {
                 Failure::NotScanned(object.clone())
             };
-            self.report.ended(item, &object, matches, Ended::Failed(failure));
+            self.report.ended(item, &object, matches, ScanEnd::Failed(failure));
         }
         let waiting = self.waiting.into_iter().map(|(_, queued)| queued);
         for queued in self.urgent.into_iter().chain(self.ready).chain(waiting) {
-            self.report.settle(queued, Err(NotAlerted::NoTime));
+            self.report.settle(queued.item, queued.pending, Err(NotAlerted::NoTime));
         }
         self.report.answer(function_name)
     }
 
-    fn arrived(&mut self, found: Found) {
+    fn arrived(&mut self, found: FromScan) {
         match found {
-            Found::Match { scan, log_file, matched } => {
+            FromScan::Match { scan, log_file, matched } => {
                 self.scans[scan].matches += 1;
                 self.add(self.scans[scan].item, Some(log_file), *matched);
             }
-            Found::End { scan, ended } => {
+            FromScan::End { scan, ended } => {
                 let scan = &mut self.scans[scan];
                 scan.has_ended = true;
                 self.report.ended(scan.item, &scan.object, scan.matches, ended);
@@ -248,7 +248,7 @@ impl Scanner {
                     if let Some(matched) = self.judge.rules.judge(*record) {
                         // Reading has shown the object's version.
                         log_file = Arc::new(LogFile::S3(reading.object().clone()));
-                        let found = Found::Match { scan, log_file: log_file.clone(), matched: Box::new(matched) };
+                        let found = FromScan::Match { scan, log_file: log_file.clone(), matched: Box::new(matched) };
                         self.send(found).await;
                     }
                 }
@@ -257,16 +257,16 @@ impl Scanner {
         let ended = match end {
             Ok(scanned) => {
                 let milliseconds = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-                Ended::Scanned { scanned, milliseconds }
+                ScanEnd::Scanned { scanned, milliseconds }
             }
-            Err(Unread::NotALogFile(fault)) if handling == Handling::ScanIfLogFile => Ended::Skipped(fault),
-            Err(reason) => Ended::Failed(NotRead { log_file, reason }.into()),
+            Err(Unread::NotALogFile(fault)) if handling == Handling::ScanIfLogFile => ScanEnd::Skipped(fault),
+            Err(reason) => ScanEnd::Failed(NotRead { log_file, reason }.into()),
         };
-        self.send(Found::End { scan, ended }).await;
+        self.send(FromScan::End { scan, ended }).await;
     }
 
     /// Nothing receives it after the invocation's time has ended.
-    async fn send(&self, found: Found) {
+    async fn send(&self, found: FromScan) {
         let _ = self.out.send(found).await;
     }
 }

@@ -10,9 +10,9 @@ use super::{
     Response,
     failure::{Failure, NotAlerted},
     metrics::Counts,
-    queue::QueuedMatch,
 };
 use crate::{
+    engine::pending::PendingMatch,
     scan::{Fault, Scanned},
     trail::log_file::S3Object,
 };
@@ -24,7 +24,7 @@ pub(super) enum Acknowledged {
 }
 
 /// How the scan of a log file ended.
-pub(super) enum Ended {
+pub(super) enum ScanEnd {
     Scanned { scanned: Scanned, milliseconds: u64 },
     Skipped(Fault),
     Failed(Failure),
@@ -72,15 +72,15 @@ impl Report {
     }
 
     /// The scan of a log file with this number of matches has ended.
-    pub fn ended(&mut self, item: usize, object: &S3Object, matches: u64, ended: Ended) {
+    pub fn ended(&mut self, item: usize, object: &S3Object, matches: u64, ended: ScanEnd) {
         match ended {
-            Ended::Scanned { scanned: Scanned { bytes, inflated_bytes }, milliseconds } => {
+            ScanEnd::Scanned { scanned: Scanned { bytes, inflated_bytes }, milliseconds } => {
                 self.counts.files_scanned += 1;
                 let (bucket, key) = object.visible();
                 info!(bucket, key, bytes, inflated_bytes, matches, milliseconds, "Scanned log file.");
             }
-            Ended::Skipped(fault) => self.skipped(object, &fault.to_string()),
-            Ended::Failed(failure) => {
+            ScanEnd::Skipped(fault) => self.skipped(object, &fault.to_string()),
+            ScanEnd::Failed(failure) => {
                 self.counts.files_failed += 1;
                 let has_changed = matches!(&failure, Failure::NotRead(not_read) if not_read.has_changed());
                 self.counts.files_changed += u64::from(has_changed);
@@ -95,8 +95,7 @@ impl Report {
     }
 
     /// The match is acknowledged, or its item fails.
-    pub fn settle(&mut self, queued: QueuedMatch, settled: Result<Acknowledged, NotAlerted>) {
-        let QueuedMatch { item, pending } = queued;
+    pub fn settle(&mut self, item: usize, pending: PendingMatch, settled: Result<Acknowledged, NotAlerted>) {
         let origin = pending.origin();
         let dedup_key = pending.dedup_key;
         self.items[item].open -= 1;

@@ -44,7 +44,8 @@ fn alert(record: &Value) -> Alert {
     let key = "AWSLogs/123456789012/CloudTrail/us-east-1/2026/11/24/\
                123456789012_CloudTrail_us-east-1_20261124T0305Z_quarantined.json.gz";
     let log_file = LogFile::S3(S3Object::new("example-trail-logs".into(), key.into(), None, None));
-    let (identity, mut gathering) = (Identity::of(&matched), Gathering::default());
+    let identity = Identity::of(&matched);
+    let mut gathering = Gathering::default();
     samples("quarantined").iter().for_each(|value| gathering.add(&identity, &self::record(value)));
     let related = gathering.finish(&identity, rfc3339);
     Alert::new(&matched, &claim, Some(&log_file), Some(related), false, now)
@@ -68,7 +69,7 @@ fn email(record: &Value) -> String {
 }
 
 #[test]
-fn one_alert_in_each_format() {
+fn one_alert_is_rendered_in_each_format() {
     let record = sample("quarantined", 1);
     let message = rendered(&record);
     let card: Value = serde_json::from_str(bodies(&message)["https"].as_str().unwrap()).unwrap();
@@ -84,7 +85,7 @@ fn one_alert_in_each_format() {
 }
 
 #[test]
-fn https_subscribers_get_the_json_unless_they_chat() {
+fn https_subscribers_get_json_unless_the_format_is_chat() {
     let message = render(alert(&sample("quarantined", 1)), HttpsFormat::Default);
     assert_eq!(bodies(&message).as_object().unwrap().keys().collect::<Vec<_>>(), ["default", "email", "sms"]);
 }
@@ -150,7 +151,7 @@ fn markdown_in_a_name_is_not_rendered_in_the_card() {
 }
 
 #[test]
-fn a_line_break_in_a_name_does_not_break_the_subject_or_a_line_of_the_mail() {
+fn a_line_break_in_a_name_breaks_neither_the_subject_nor_a_line_of_the_email() {
     let mut record = sample("quarantined", 1);
     record["requestParameters"]["userName"] = json!("x\r\nBcc: evil@example.com\u{202e}");
     let message = rendered(&record);
@@ -190,7 +191,7 @@ fn attributes_are_never_empty() {
 }
 
 #[test]
-fn whatever_a_record_holds_the_message_fits_and_keeps_its_keys() {
+fn the_message_of_any_record_fits_and_keeps_its_keys() {
     let keys = |message: &Message| default(message).as_object().unwrap().keys().cloned().collect::<Vec<_>>();
     let small = rendered(&sample("quarantined", 1));
     assert_eq!((default(&small)["truncated"].clone(), keys(&small).len()), (json!(false), 32));
@@ -230,7 +231,7 @@ fn whatever_a_record_holds_the_message_fits_and_keeps_its_keys() {
 }
 
 #[test]
-fn parts_are_left_out_in_the_order_of_the_contract() {
+fn parts_are_left_out_in_a_fixed_order() {
     let mut record = sample("quarantined", 1);
     record["responseElements"] = json!({ "a": 1 });
     let mut alert = alert(&record);

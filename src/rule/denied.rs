@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn it_can_be_switched_off() {
+    fn the_rule_can_be_switched_off() {
         let record = || Record::parse(denied().to_string().as_bytes()).unwrap();
         assert!(Rules::new(true).judge(record()).is_some() && Rules::new(false).judge(record()).is_none());
         assert!(!Rules::new(false).needles().found_in(b"AttachUserPolicy"));

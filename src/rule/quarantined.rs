@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_iam_does_not_allow_stands_in_the_dedup_key_as_a_fingerprint() {
+    fn a_name_that_iam_does_not_allow_becomes_a_fingerprint_in_the_dedup_key() {
         let key = |name: &str| {
             judged(&call("AttachUserPolicy", json!({ "userName": name, "policyArn": V2 }))).unwrap().dedup_key()
         };

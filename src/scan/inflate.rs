@@ -225,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn members_and_plain_text_come_out_whole_for_every_chunk_size() {
+    fn members_and_plain_text_are_read_completely_for_every_chunk_size() {
         let text = text();
         let members = [gzip(&text[..1000]), gzip(b""), gzip(&text[1000..])].concat();
         for chunk_bytes in [1, 2, 7, 4096, usize::MAX] {
@@ -237,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_before_a_break_come_out_first() {
+    fn bytes_before_a_break_precede_its_error() {
         let text = text();
         let whole = gzip(&text);
         let (inflated, end) = inflate(&whole[..whole.len() - 8], usize::MAX, 4096);
@@ -290,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn a_header_without_end_is_corrupt() {
+    fn an_endless_header_is_corrupt() {
         let mut endless = vec![GZIP, 0x8b, 8, 8, 0, 0, 0, 0, 0, 0];
         endless.resize(1 << 20, b'x');
         for chunk_bytes in [1, usize::MAX] {

@@ -2,12 +2,17 @@
 //!
 //! It does no I/O. A source feeds it chunks when [`TwoPass::step`] asks for them, and takes what comes out.
 
+mod first;
+mod second;
+
 use std::{collections::VecDeque, mem};
 
-use bytes::{Buf, Bytes};
+use bytes::Bytes;
 
-use super::{Documents, Fault, Needles, Unread, inflate::Inflate, needles::Search, walk::Walk};
+use super::{Documents, Fault, Needles, Unread};
 use crate::trail::record::Record;
+use first::{FirstPass, FirstPassEnd};
+use second::SecondPass;
 
 /// How files are read.
 #[derive(Clone, Copy, Debug)]
@@ -40,7 +45,7 @@ pub enum Passes {
 
 /// What comes out of a scan.
 #[derive(Debug)]
-pub enum Step<E> {
+pub enum ScanStep<E> {
     /// Feed the next chunk of the source, its end, or its error.
     Feed,
     /// Open the source at its beginning again. Then feed it as before.
@@ -85,8 +90,8 @@ enum Pass<'n> {
     Over,
 }
 
-/// How far a pass came with the current chunk.
-enum Progress {
+/// The state of a pass within the current chunk.
+enum PassState {
     /// The chunk is used up.
     Spent,
     /// A block was searched.
@@ -119,7 +124,7 @@ impl<'n, E> TwoPass<'n, E> {
         }
     }
 
-    /// Answers [`Step::Feed`] with a chunk of any size, `None` at the end of the source, or the reason why it ended early.
+    /// Answers [`ScanStep::Feed`] with a chunk of any size, `None` at the end of the source, or the reason why it ended early.
     pub fn feed(&mut self, input: Result<Option<Bytes>, E>) {
         match input {
             Ok(Some(chunk)) => {
@@ -138,26 +143,26 @@ impl<'n, E> TwoPass<'n, E> {
         }
     }
 
-    pub fn step(&mut self) -> Step<E> {
+    pub fn step(&mut self) -> ScanStep<E> {
         loop {
             if let Some(candidate) = self.candidates.pop_front() {
-                return Step::Candidate(candidate);
+                return ScanStep::Candidate(candidate);
             }
             if mem::take(&mut self.must_yield) {
-                return Step::Yield;
+                return ScanStep::Yield;
             }
             let progress = match &mut self.pass {
                 Pass::First(pass) => pass.search(&mut self.chunk),
                 Pass::Second(pass) => pass.walk(&mut self.chunk, &mut self.candidates),
-                Pass::Over => return Step::End(self.end()),
+                Pass::Over => return ScanStep::End(self.end()),
             };
             match progress {
-                Progress::Spent if !self.has_input_ended => return Step::Feed,
-                Progress::Block => {}
-                Progress::Yield => self.must_yield = true,
-                Progress::Spent | Progress::Enough => {
+                PassState::Spent if !self.has_input_ended => return ScanStep::Feed,
+                PassState::Block => {}
+                PassState::Yield => self.must_yield = true,
+                PassState::Spent | PassState::Enough => {
                     if self.end_pass() {
-                        return Step::Reopen;
+                        return ScanStep::Reopen;
                     }
                 }
             }
@@ -182,7 +187,7 @@ impl<'n, E> TwoPass<'n, E> {
     fn end_pass(&mut self) -> bool {
         match mem::replace(&mut self.pass, Pass::Over) {
             Pass::First(pass) => {
-                let Found { inflated_bytes, last_needle, checked } = pass.finish();
+                let FirstPassEnd { inflated_bytes, last_needle, checked } = pass.finish();
                 self.inflated_bytes = inflated_bytes;
                 self.check(checked, last_needle);
                 let Some(last_needle) = last_needle else { return false };
@@ -195,7 +200,7 @@ impl<'n, E> TwoPass<'n, E> {
                 let last_needle = pass.last_needle;
                 // The bytes were counted by the first pass, if there was one.
                 if last_needle.is_none() {
-                    self.inflated_bytes = pass.inflate.inflated_bytes();
+                    self.inflated_bytes = pass.inflated_bytes();
                 }
                 self.check(pass.finish(), last_needle);
                 false
@@ -241,148 +246,39 @@ fn is_other_than_a_log_file(fault: &Fault, documents: Documents, has_needle: boo
 const UTF_16_LOW: u8 = 0xfe;
 const UTF_16_HIGH: u8 = 0xff;
 
-/// Inflates a file and searches it for needles.
-struct FirstPass<'n> {
-    inflate: Inflate,
-    search: Search<'n>,
-    settings: Settings,
-    first_byte: Option<u8>,
-    last_byte: Option<u8>,
-    blocks: u64,
-    fault: Option<Fault>,
-}
+#[cfg(test)]
+mod tests {
+    use std::{convert::Infallible, io::Write};
 
-/// What the first pass found.
-struct Found {
-    inflated_bytes: u64,
-    /// Where the last needle ends, in inflated bytes. `None` if there is no candidate.
-    last_needle: Option<u64>,
-    /// Whether the file is whole. The readable part of a broken one may still contain candidates.
-    checked: Result<(), Fault>,
-}
+    use flate2::{Compression, write::GzEncoder};
 
-impl<'n> FirstPass<'n> {
-    /// After this many blocks it gives way. Not after each one, since a file keeps its block meanwhile, and most files
-    /// are searched in one.
-    const BLOCKS_AT_ONCE: u64 = 4;
+    use super::*;
+    use crate::scan::Needle;
 
-    fn new(needles: &'n Needles, settings: Settings) -> Self {
-        FirstPass {
-            inflate: Inflate::new(settings.limit_mib),
-            search: Search::new(needles),
-            settings,
-            first_byte: None,
-            last_byte: None,
-            blocks: 0,
-            fault: None,
-        }
-    }
-
-    fn search(&mut self, chunk: &mut Bytes) -> Progress {
-        let mut rest = chunk.as_ref();
-        let searched = self.search_block(&mut rest);
-        let used = chunk.len() - rest.len();
-        chunk.advance(used);
-        match searched {
-            Ok(false) => Progress::Spent,
-            Ok(true) if self.blocks.is_multiple_of(Self::BLOCKS_AT_ONCE) => Progress::Yield,
-            Ok(true) => Progress::Block,
-            Err(fault) => {
-                self.fault = Some(fault);
-                Progress::Enough
+    #[test]
+    fn a_dense_chunk_yields_after_each_inflated_mebibyte() {
+        let mut dense = GzEncoder::new(Vec::new(), Compression::default());
+        dense.write_all(b"{\"Records\":[").unwrap();
+        dense.write_all(&vec![b' '; 16 << 20]).unwrap();
+        dense.write_all(b"]}").unwrap();
+        let mut chunk = Some(Bytes::from(dense.finish().unwrap()));
+        let needles = Needles::new([Needle::fixed("needle")]);
+        let settings = Settings {
+            documents: Documents::One,
+            limit_mib: Some(32),
+            kept_bytes: 0,
+            other_text: OtherText::FirstBlock,
+        };
+        let mut scan = TwoPass::<Infallible>::new(&needles, settings, Passes::Two);
+        let mut yields = 0;
+        let end = loop {
+            match scan.step() {
+                ScanStep::Feed => scan.feed(Ok(chunk.take())),
+                ScanStep::Yield => yields += 1,
+                ScanStep::End(end) => break end,
+                other => panic!("{other:?}"),
             }
-        }
-    }
-
-    /// Searches the next block at the front of the chunk. `false` when the chunk is used up.
-    fn search_block(&mut self, chunk: &mut &[u8]) -> Result<bool, Fault> {
-        let documents = self.settings.documents;
-        let is_text = |byte: &&u8| !documents.is_blank(**byte);
-        let Some(block) = self.inflate.next(chunk)? else { return Ok(false) };
-        self.blocks += 1;
-        self.search.push(block);
-        self.last_byte = block.iter().rfind(is_text).copied().or(self.last_byte);
-        if self.first_byte.is_none() {
-            self.first_byte = block.iter().find(is_text).copied();
-            // Programs, films and archives contain a zero early on.
-            let has_zero = block.contains(&0);
-            let is_binary = has_zero && !self.inflate.is_gzip();
-            if self.settings.other_text == OtherText::FirstBlock || is_binary {
-                self.begins_like_json()?;
-            }
-        }
-        Ok(true)
-    }
-
-    fn begins_like_json(&self) -> Result<(), Fault> {
-        match self.first_byte {
-            None | Some(b'{' | b'[') => Ok(()),
-            Some(byte) if self.inflate.is_gzip() => Err(Fault::GzipOfOther(byte)),
-            Some(byte) => Err(Fault::NeitherGzipNorJson(byte)),
-        }
-    }
-
-    fn ends_like_json(&self) -> Result<(), Fault> {
-        match (self.first_byte, self.last_byte) {
-            (None, _) | (_, None) => Err(Fault::Empty),
-            (Some(b'{'), Some(b'}')) | (Some(b'['), Some(b']')) => Ok(()),
-            (_, Some(b'}' | b']')) if self.settings.documents == Documents::Many => Ok(()),
-            _ => Err(Fault::TruncatedJson),
-        }
-    }
-
-    fn finish(mut self) -> Found {
-        let read = self.fault.take().map_or(Ok(()), Err).and_then(|()| self.inflate.finish());
-        let checked = read.and_then(|()| self.begins_like_json()).and_then(|()| self.ends_like_json());
-        Found { inflated_bytes: self.inflate.inflated_bytes(), last_needle: self.search.last(), checked }
-    }
-}
-
-/// Goes from record to record, and returns those that contain a needle.
-struct SecondPass<'n> {
-    inflate: Inflate,
-    walk: Walk<'n>,
-    /// Where the pass may end, in inflated bytes.
-    last_needle: Option<u64>,
-    fault: Option<Fault>,
-}
-
-impl<'n> SecondPass<'n> {
-    fn new(needles: &'n Needles, settings: Settings, last_needle: Option<u64>) -> Self {
-        let inflate = Inflate::new(settings.limit_mib);
-        SecondPass { inflate, walk: Walk::new(needles, settings.documents, last_needle), last_needle, fault: None }
-    }
-
-    /// Walks the next block at the front of the chunk. The candidates of one block bound the memory that they take.
-    fn walk(&mut self, chunk: &mut Bytes, candidates: &mut VecDeque<Vec<u8>>) -> Progress {
-        let mut rest = chunk.as_ref();
-        let walked = self.walk_block(&mut rest, candidates);
-        let used = chunk.len() - rest.len();
-        chunk.advance(used);
-        match walked {
-            Ok(_) if self.walk.is_done() => Progress::Enough,
-            Ok(true) => Progress::Yield,
-            Ok(false) => Progress::Spent,
-            Err(fault) => {
-                self.fault = Some(fault);
-                Progress::Enough
-            }
-        }
-    }
-
-    fn walk_block(&mut self, chunk: &mut &[u8], candidates: &mut VecDeque<Vec<u8>>) -> Result<bool, Fault> {
-        let Some(block) = self.inflate.next(chunk)? else { return Ok(false) };
-        self.walk.block(block, candidates)?;
-        Ok(true)
-    }
-
-    fn finish(self) -> Result<(), Fault> {
-        if let Some(fault) = self.fault {
-            return Err(fault);
-        }
-        if !self.walk.is_done() {
-            self.inflate.finish()?;
-        }
-        self.walk.finish()
+        };
+        assert!((16..=32).contains(&yields) && end.is_ok(), "{yields} yields, {end:?}");
     }
 }

@@ -3,11 +3,14 @@
 //! The walk knows just enough JSON to see where a record begins and ends: strings, escapes, brackets. It holds one record
 //! at a time and never recurses, so neither size nor depth of a document can hurt it.
 
+mod capture;
+
 use std::{collections::VecDeque, mem};
 
 use memchr::memchr;
 
-use super::{Documents, Fault, MAX_RECORD_BYTES, Needles};
+use super::{Documents, Fault, Needles};
+use capture::Capture;
 
 pub(super) struct Walk<'n> {
     needles: &'n Needles,
@@ -148,7 +151,8 @@ impl<'n> Walk<'n> {
 
     /// Takes one byte outside of strings and elements.
     fn structure(&mut self, block: &[u8], at: usize, candidates: &mut VecDeque<Vec<u8>>) -> Result<usize, Fault> {
-        let (byte, next) = (block[at], at + 1);
+        let byte = block[at];
+        let next = at + 1;
         match (byte, self.position) {
             (b'"', position) => self.position = self.open_string(position, at)?,
             (b'{' | b'[', position) => {
@@ -266,61 +270,6 @@ impl<'n> Walk<'n> {
 
     fn malformed(&self, at: usize) -> Fault {
         if self.has_list { Fault::MalformedJson { inflated_bytes: self.walked + at as u64 } } else { Fault::NoRecords }
-    }
-}
-
-/// A text that is collected across the borders of blocks, up to the size of a record.
-#[derive(Default)]
-struct Capture {
-    open: Option<Open>,
-    /// Whether a text was given up for its size.
-    was_too_large: bool,
-}
-
-struct Open {
-    /// The parts in earlier blocks.
-    text: Vec<u8>,
-    /// Where the text begins in the current block.
-    begin: usize,
-}
-
-impl Capture {
-    fn begin(&mut self, at: usize) {
-        self.open = Some(Open { text: Vec::new(), begin: at });
-    }
-
-    fn is_open(&self) -> bool {
-        self.open.is_some()
-    }
-
-    fn drop(&mut self) {
-        self.open = None;
-    }
-
-    /// The text, which ends where `block` is cut, if it is wanted. Most are not, and are not even copied.
-    fn end(&mut self, block: &[u8], is_wanted: impl Fn(&[u8]) -> bool) -> Option<Vec<u8>> {
-        let Open { text, begin } = self.open.take()?;
-        let part = &block[begin..];
-        if text.is_empty() && !is_wanted(part) {
-            return None;
-        }
-        self.joined(text, part).filter(|text| is_wanted(text))
-    }
-
-    /// Collects the part in this block. The next block follows.
-    fn carry(&mut self, block: &[u8]) {
-        if let Some(Open { text, begin }) = self.open.take() {
-            self.open = self.joined(text, &block[begin..]).map(|text| Open { text, begin: 0 });
-        }
-    }
-
-    fn joined(&mut self, mut text: Vec<u8>, part: &[u8]) -> Option<Vec<u8>> {
-        self.was_too_large |= text.len() + part.len() > MAX_RECORD_BYTES;
-        if text.len() + part.len() > MAX_RECORD_BYTES {
-            return None;
-        }
-        text.extend_from_slice(part);
-        Some(text)
     }
 }
 

@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn folders_and_objects_are_placed_alike() {
+    fn folders_and_objects_have_the_same_layout() {
         for (key, expected) in [
             ("", Layout::Outside { depth: 0, below_root: false }),
             ("a/b/", Layout::Outside { depth: 2, below_root: false }),

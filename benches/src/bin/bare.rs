@@ -1,4 +1,4 @@
-//! The smallest function there is: what `lambda_runtime` alone costs at the start.
+//! The smallest possible function: what `lambda_runtime` alone costs at the start.
 
 use lambda_runtime::{Error, LambdaEvent, run, service_fn};
 use serde_json::Value;

@@ -35,11 +35,11 @@ pub fn run(arguments: &ExplainArgs) -> anyhow::Result<Status> {
         let verdict = if accepts { "MATCH" } else { "no match" };
         let _ = writeln!(explanation, "\n{verdict}: {rule} ({alternative})");
         for check in alternative.checks {
-            let (field, operator, values) = (check.field, check.operator, check.values);
+            let condition = format!("{} {} {}", check.field, check.operator, check.values);
             let _ = if check.passes(&record) {
-                writeln!(explanation, "  yes  {field} {operator} {values}")
+                writeln!(explanation, "  yes  {condition}")
             } else {
-                writeln!(explanation, "  NO   {field} {operator} {values}; it is {}", shown(&fields, field))
+                writeln!(explanation, "  NO   {condition}; it is {}", shown(&fields, check.field))
             };
         }
     }
@@ -66,11 +66,12 @@ fn summary(matched: &Match) -> String {
 /// A single record, or the chosen one of a log file.
 fn one_record<'a>(text: &'a str, event_id: Option<&str>) -> anyhow::Result<&'a RawValue> {
     #[derive(serde::Deserialize)]
-    struct Document<'a> {
+    struct WithRecords<'a> {
         #[serde(rename = "Records", borrow)]
         records: Vec<&'a RawValue>,
     }
-    let list = serde_json::from_str::<Document>(text).map(|file| file.records).or_else(|_| serde_json::from_str(text));
+    let list =
+        serde_json::from_str::<WithRecords>(text).map(|file| file.records).or_else(|_| serde_json::from_str(text));
     let records: Vec<&RawValue> = match list {
         Ok(records) => records,
         Err(_) => vec![serde_json::from_str(text).context("it is not JSON, or has several documents")?],

@@ -9,6 +9,7 @@ use quarantine_alert::{
     engine::pending::PendingMatch,
     rule::{Match, Rules},
     trail::{log_file::LogFile, record::Record},
+    untrusted::Untrusted,
 };
 use time::OffsetDateTime;
 
@@ -19,8 +20,8 @@ use crate::{
     incidents::{FirstMatch, group, sort},
     output::Output,
     progress::{plural, say},
-    search::{Judge, Judged, Sink, search},
-    source::Sources,
+    search::{Sink, Sources, search},
+    source::feed::{Judge, Judged},
     stop::Stop,
 };
 
@@ -36,7 +37,7 @@ pub async fn run(arguments: FindArgs) -> anyhow::Result<Status> {
     arguments.search.filter()?;
     let output = Output::open(arguments.output.as_deref(), arguments.format, arguments.color)?;
     let stop = Stop::on_signal()?;
-    let Found { matches, coverage, sources } = find(&arguments.search, &stop).await?;
+    let Findings { matches, coverage, sources } = find(&arguments.search, &stop).await?;
     let count = matches.len();
     let mut incidents = group(matches, DedupPeriod::default().duration(), HashMap::new());
     // The newest first: it is asked about first.
@@ -67,7 +68,7 @@ pub async fn run(arguments: FindArgs) -> anyhow::Result<Status> {
 }
 
 /// The sorted matches of a search, what it read, and where to read it again.
-pub struct Found {
+pub struct Findings {
     pub matches: Vec<PendingMatch>,
     pub coverage: Coverage,
     pub sources: Sources,
@@ -77,14 +78,14 @@ pub struct Found {
 ///
 /// # Errors
 /// The arguments contradict each other.
-pub async fn find(arguments: &SearchArgs, stop: &Stop) -> anyhow::Result<Found> {
+pub async fn find(arguments: &SearchArgs, stop: &Stop) -> anyhow::Result<Findings> {
     let filter = arguments.filter()?;
     let rules = Rules::new(arguments.denied_attempts.is_on());
     let needles = rules.needles();
     let mut sink = Matches { rules, matches: Vec::new(), bytes: 0 };
     let (coverage, sources) = search(&arguments.paths, needles, &filter, &mut sink, stop).await;
     sort(&mut sink.matches);
-    Ok(Found { matches: sink.matches, coverage, sources })
+    Ok(Findings { matches: sink.matches, coverage, sources })
 }
 
 /// Collects the matches of the rules.
@@ -95,7 +96,7 @@ struct Matches {
 }
 
 impl Sink for Matches {
-    type Item = Box<Match>;
+    type Wanted = Box<Match>;
 
     fn judge(&self) -> Judge<Box<Match>> {
         let rules = self.rules.clone();
@@ -126,9 +127,7 @@ impl Sink for Matches {
 
 /// CloudTrail omits the parameters only from failed calls. An export may have turned them into text or columns.
 fn lacks_parameters(record: &Record) -> bool {
-    let is = |field: &Option<_>, test: fn(&str) -> bool| {
-        field.as_ref().is_some_and(|field: &quarantine_alert::untrusted::Untrusted| field.test(test))
-    };
+    let is = |field: &Option<Untrusted>, test: fn(&str) -> bool| field.as_ref().is_some_and(|field| field.test(test));
     is(&record.event_source, |text| text == "iam.amazonaws.com")
         && is(&record.event_name, |text| text.ends_with("Policy"))
         && record.request_parameters.is_none()

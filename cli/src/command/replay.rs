@@ -16,14 +16,14 @@ use quarantine_alert::{
 use time::OffsetDateTime;
 use tokio::time::sleep;
 
-use super::find::{Found, find};
+use super::find::{Findings, find};
 use crate::{
     Status,
     args::ReplayArgs,
     incidents::{FirstMatch, group},
     output::Output,
     progress::plural,
-    source::Sources,
+    search::Sources,
     stop::Stop,
 };
 
@@ -44,7 +44,7 @@ pub async fn run(arguments: ReplayArgs) -> anyhow::Result<Status> {
     let table = DedupTable::new(&sdk, arguments.table.clone());
     // A search may take hours. It is useless without the table.
     table.load("quarantine-scan").await.context("nothing was sent")?;
-    let Found { matches, coverage, sources } = find(&arguments.search, &stop).await?;
+    let Findings { matches, coverage, sources } = find(&arguments.search, &stop).await?;
     let mut replayed = Replayed::default();
     let sent = if arguments.yes {
         let ledger = Ledger::new(table, arguments.dedup_period_minutes);

@@ -31,7 +31,8 @@ pub fn text(alerts: &[Alert]) -> anyhow::Result<String> {
     let mut csv = Writer::from_writer(Vec::new());
     csv.write_record(HEADER)?;
     for alert in alerts {
-        let (actor, source) = (&alert.actor, &alert.source);
+        let actor = &alert.actor;
+        let source = &alert.source;
         let shown = |text: &Option<Untrusted>| text.as_ref().map_or(String::new(), cell);
         csv.write_record([
             alert.event_time.clone(),

@@ -14,22 +14,22 @@ use quarantine_alert::{
 };
 use walkdir::WalkDir;
 
-use super::file::{self, Buffer, Stream};
-use crate::{
-    coverage::Ended,
-    search::{Found, Search},
+use super::{
+    feed::{Feed, FromSource},
+    file::{self, Buffer, Stream},
 };
+use crate::coverage::FileEnd;
 
 /// How many files the listing may be ahead of the reading.
 const MAX_LISTED: usize = 100_000;
 
-/// Reads files and folders for a search.
+/// Reads files and folders.
 pub struct Disk<T> {
-    pub search: Arc<Search<T>>,
+    pub feed: Arc<Feed<T>>,
 }
 
-/// A file to read.
-struct Job {
+/// A file that was listed.
+struct Listed {
     target: usize,
     path: PathBuf,
     handling: Handling,
@@ -39,44 +39,44 @@ impl<T: Send + 'static> Disk<T> {
     /// Reads all files at or below the paths, each with the number of its target.
     pub fn read(&self, targets: Vec<(usize, PathBuf)>) {
         let cores = thread::available_parallelism().map_or(1, NonZero::get);
-        let (jobs, queue) = mpsc::sync_channel(MAX_LISTED);
+        let (listed, queue) = mpsc::sync_channel(MAX_LISTED);
         let queue = Mutex::new(queue);
         thread::scope(|scope| {
             for _ in 0..cores {
                 scope.spawn(|| {
                     let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
                     let mut buffer = Buffer::new();
-                    while let Ok(job) = next()
-                        && !self.search.is_over()
+                    while let Ok(listed) = next()
+                        && !self.feed.is_over()
                     {
-                        self.read_file(job, &mut buffer);
+                        self.read_file(listed, &mut buffer);
                     }
                     // Otherwise the listing would wait for room for ever once the run is over.
                     while next().is_ok() {}
                 });
             }
-            self.search.tally.begin();
+            self.feed.tally.begin();
             for (target, path) in targets {
-                self.list(target, &path, &jobs);
+                self.list(target, &path, &listed);
             }
-            self.search.tally.end();
-            drop(jobs);
+            self.feed.tally.end();
+            drop(listed);
         });
     }
 
-    fn read_file(&self, Job { target, path, handling }: Job, buffer: &mut Buffer) {
+    fn read_file(&self, Listed { target, path, handling }: Listed, buffer: &mut Buffer) {
         let stream = Stream::open(&path);
-        file::read(&self.search, target, &Arc::new(LogFile::Disk(path)), handling, stream, buffer);
+        file::read(&self.feed, target, &Arc::new(LogFile::Disk(path)), handling, stream, buffer);
     }
 
-    fn list(&self, target: usize, root: &Path, jobs: &mpsc::SyncSender<Job>) {
+    fn list(&self, target: usize, root: &Path, listed: &mpsc::SyncSender<Listed>) {
         let send = |path: PathBuf, handling: Handling| {
             if let Handling::Skip(_) = handling {
-                return self.search.tally.skip(1);
+                return self.feed.tally.skip(1);
             }
-            self.search.tally.list(1);
+            self.feed.tally.list(1);
             // The readers are gone only when the run is over.
-            let _ = jobs.send(Job { target, path, handling });
+            let _ = listed.send(Listed { target, path, handling });
         };
         match fs::metadata(root) {
             Ok(found) if found.is_dir() => {}
@@ -85,7 +85,7 @@ impl<T: Send + 'static> Disk<T> {
             Err(error) => return self.fail(target, root, error),
         }
         for entry in WalkDir::new(root).follow_links(true) {
-            if self.search.is_over() {
+            if self.feed.is_over() {
                 return;
             }
             match entry {
@@ -105,9 +105,9 @@ impl<T: Send + 'static> Disk<T> {
     }
 
     fn fail(&self, target: usize, path: &Path, error: io::Error) {
-        self.search.tally.list(1);
+        self.feed.tally.list(1);
         let log_file = Arc::new(LogFile::Disk(path.to_owned()));
         let not_read = NotRead { log_file, reason: Unread::Source(SourceError::Io(error)) };
-        self.search.blocking_send(Found::End { target, ended: Ended::NotRead(not_read) });
+        self.feed.blocking_send(FromSource::End { target, ended: FileEnd::NotRead(not_read) });
     }
 }

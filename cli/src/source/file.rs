@@ -17,15 +17,16 @@ use quarantine_alert::{
     },
     related::{Gathering, Identity, Related},
     rule::Match,
-    scan::{Needles, Passes, Step, TwoPass},
+    scan::{Documents, Needles, OtherText, Passes, ScanStep, Settings, TwoPass},
     trail::log_file::{Handling, LogFile},
 };
 
-use super::DISK;
-use crate::{
-    coverage::Ended,
-    search::{Found, Search},
-};
+use super::feed::{Feed, FromSource};
+use crate::coverage::FileEnd;
+
+/// A file is read a second time from the disk. Memory per file is fixed, so it may inflate to any size.
+const SETTINGS: Settings =
+    Settings { documents: Documents::Many, limit_mib: None, kept_bytes: 0, other_text: OtherText::Whole };
 
 /// About the size of S3's chunks.
 const CHUNK_BYTES: usize = 64 * 1024;
@@ -85,44 +86,44 @@ impl Stream {
 impl<'n> FileReading<'n> {
     pub fn new(stream: Stream, needles: &'n Needles) -> FileReading<'n> {
         let passes = if let Stream::File(_) = stream { Passes::Two } else { Passes::One };
-        FileReading { stream, scan: TwoPass::new(needles, DISK, passes) }
+        FileReading { stream, scan: TwoPass::new(needles, SETTINGS, passes) }
     }
 
     /// The next candidate, or the end. `None` once `may_continue` is false.
     pub fn next(&mut self, buffer: &mut Buffer, may_continue: impl Fn() -> bool) -> Option<Next> {
         loop {
             match self.scan.step() {
-                Step::Feed => {
+                ScanStep::Feed => {
                     if !may_continue() {
                         return None;
                     }
                     let input = self.stream.read(&mut buffer.0).map_err(SourceError::Io);
                     self.scan.feed(input.map(|bytes| (bytes > 0).then(|| Bytes::copy_from_slice(&buffer.0[..bytes]))));
                 }
-                Step::Reopen => {
+                ScanStep::Reopen => {
                     if let Err(error) = self.stream.rewind() {
                         self.scan.feed(Err(SourceError::Io(error)));
                     }
                 }
-                Step::Candidate(candidate) => {
+                ScanStep::Candidate(candidate) => {
                     if let Some(record) = self.scan.record(&candidate) {
                         return Some(Next::Candidate(Box::new(record)));
                     }
                 }
-                Step::Yield => {
+                ScanStep::Yield => {
                     if !may_continue() {
                         return None;
                     }
                 }
-                Step::End(end) => return Some(Next::End(end)),
+                ScanStep::End(end) => return Some(Next::End(end)),
             }
         }
     }
 }
 
-/// Reads a stream to its end, and sends what it contains to the search.
+/// Reads a stream to its end, and sends what it contains.
 pub fn read<T>(
-    search: &Search<T>,
+    feed: &Feed<T>,
     target: usize,
     log_file: &Arc<LogFile>,
     handling: Handling,
@@ -132,12 +133,12 @@ pub fn read<T>(
     let ended = match stream {
         Err(error) => Err(Unread::Source(SourceError::Io(error))),
         Ok(stream) => {
-            let mut reading = FileReading::new(stream, &search.needles);
+            let mut reading = FileReading::new(stream, &feed.needles);
             loop {
-                match reading.next(buffer, || !search.is_over()) {
+                match reading.next(buffer, || !feed.is_over()) {
                     Some(Next::Candidate(record)) => {
-                        if let Some(found) = search.judge(target, log_file, *record) {
-                            search.blocking_send(found);
+                        if let Some(found) = feed.candidate(target, log_file, *record) {
+                            feed.blocking_send(found);
                         }
                     }
                     Some(Next::End(end)) => break end,
@@ -147,18 +148,18 @@ pub fn read<T>(
         }
     };
     let ended = match ended {
-        Ok(scanned) => Ended::Scanned(scanned),
-        Err(Unread::NotALogFile(_)) if handling == Handling::ScanIfLogFile => Ended::Skipped,
-        Err(reason) => Ended::NotRead(NotRead { log_file: log_file.clone(), reason }),
+        Ok(scanned) => FileEnd::Scanned(scanned),
+        Err(Unread::NotALogFile(_)) if handling == Handling::ScanIfLogFile => FileEnd::Skipped,
+        Err(reason) => FileEnd::NotRead(NotRead { log_file: log_file.clone(), reason }),
     };
-    search.blocking_send(Found::End { target, ended });
+    feed.blocking_send(FromSource::End { target, ended });
 }
 
 /// Reads standard input to its end.
-pub fn read_stdin<T>(search: &Search<T>, target: usize) {
-    search.tally.list(1);
+pub fn read_stdin<T>(feed: &Feed<T>, target: usize) {
+    feed.tally.list(1);
     let stream = Ok(Stream::Stdin(io::stdin()));
-    read(search, target, &Arc::new(LogFile::Stdin), Handling::Scan, stream, &mut Buffer::new());
+    read(feed, target, &Arc::new(LogFile::Stdin), Handling::Scan, stream, &mut Buffer::new());
 }
 
 /// What else the identity of a match did in its file. `None` if that is not known in time, or the file is a pipe: opening it
@@ -173,7 +174,7 @@ pub fn related(path: &Path, matched: &Match) -> Option<Related> {
     let mut gathering = Gathering::default();
     let started = Instant::now();
     let mut buffer = Buffer::new();
-    let mut reading = FileReading { stream, scan: TwoPass::new(&needles, DISK, Passes::One) };
+    let mut reading = FileReading { stream, scan: TwoPass::new(&needles, SETTINGS, Passes::One) };
     loop {
         match reading.next(&mut buffer, || started.elapsed() < RELATED_TIMEOUT)? {
             Next::Candidate(record) => gathering.add(&identity, &record),

@@ -165,7 +165,8 @@ mod tests {
     fn every_date_is_below_one_folder_and_no_other_day_is() {
         let (first, last) = (date!(2023 - 11 - 17), date!(2026 - 02 - 28));
         let folders = folders(dates(first, last));
-        let (mut inside, mut outside) = (0, 0);
+        let mut inside = 0;
+        let mut outside = 0;
         let mut day = date!(2023 - 01 - 01);
         while day < date!(2027 - 01 - 01) {
             let path = format!("{:04}/{:02}/{:02}/", day.year(), u8::from(day.month()), day.day());

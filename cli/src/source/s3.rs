@@ -14,9 +14,9 @@ use quarantine_alert::{
     },
     engine::{
         error::{NotRead, SourceError, Unread},
-        reader::{Next, Reader},
+        reader::{KEPT_BYTES, Next, Reader},
     },
-    scan::Passes,
+    scan::{Documents, OtherText, Passes, Settings},
     trail::log_file::{Handling, LogFile, S3Object},
     untrusted::visible,
 };
@@ -30,14 +30,14 @@ use tokio::{
 };
 
 use super::{
-    Tally,
+    feed::{Feed, FromSource, Tally},
     prefixes::{Dates, Plan, is_of_account, plan},
 };
-use crate::{
-    coverage::Ended,
-    filter::Filter,
-    search::{Found, Search},
-};
+use crate::{coverage::FileEnd, filter::Filter};
+
+/// Memory per object is fixed, so it may inflate to any size.
+const SETTINGS: Settings =
+    Settings { documents: Documents::Many, limit_mib: None, kept_bytes: KEPT_BYTES, other_text: OtherText::FirstBlock };
 
 /// At 30 ms each, a tenth of the requests that S3 takes per second for one prefix.
 const LISTINGS_AT_ONCE: usize = 16;
@@ -53,7 +53,7 @@ const BUG: &str = "a listing stopped without a result; report this bug";
 /// A bucket, and what is wanted of it.
 #[derive(Clone)]
 pub struct Bucket {
-    pub log_bucket: LogBucket,
+    log_bucket: LogBucket,
     pub name: String,
     prefix: String,
     filter: Filter,
@@ -97,13 +97,18 @@ impl Bucket {
         })
     }
 
-    /// Reads the wanted objects for a search. Returns what could not be listed.
-    pub async fn read<T: Send + 'static>(self, target: usize, reader: Reader, search: Arc<Search<T>>) -> Vec<Error> {
-        search.tally.begin();
+    /// The reader of its objects.
+    pub fn reader(&self) -> Reader {
+        Reader::new(self.log_bucket.clone(), SETTINGS)
+    }
+
+    /// Reads the wanted objects. Returns what could not be listed.
+    pub async fn read<T: Send + 'static>(self, target: usize, reader: Reader, feed: Arc<Feed<T>>) -> Vec<Error> {
+        feed.tally.begin();
         let (parts, mut errors) = self.parts().await;
         let (pages, mut listed) = channel(PAGES_AHEAD);
         let lister = tokio::spawn({
-            let tally = search.tally.clone();
+            let tally = feed.tally.clone();
             async move {
                 let errors = self.list_all(parts, pages, &tally).await;
                 tally.end();
@@ -116,20 +121,20 @@ impl Bucket {
             for object in objects {
                 let permit = at_once.clone().acquire_owned().await;
                 let task = reads.tasks.spawn({
-                    let (reader, search, object) = (reader.clone(), search.clone(), object.clone());
+                    let (reader, feed, object) = (reader.clone(), feed.clone(), object.clone());
                     async move {
-                        read_object(target, &reader, &search, object).await;
+                        read_object(target, &reader, &feed, object).await;
                         drop(permit);
                     }
                 });
                 reads.objects.insert(task.id(), object);
                 while let Some(read) = reads.tasks.try_join_next_with_id() {
-                    reads.ended(read, target, &search).await;
+                    reads.ended(read, target, &feed).await;
                 }
             }
         }
         while let Some(read) = reads.tasks.join_next_with_id().await {
-            reads.ended(read, target, &search).await;
+            reads.ended(read, target, &feed).await;
         }
         errors.extend(lister.await.unwrap_or_else(|error| vec![Error::new(error).context(BUG)]));
         errors
@@ -247,7 +252,8 @@ impl Bucket {
                 Part::Object(object) => bucket.pass_on(vec![object], &pages, &tally).await,
                 Part::Folder(folder) => {
                     listings.spawn(async move {
-                        let (listing, mut before) = (bucket.listing(folder, None), None);
+                        let listing = bucket.listing(folder, None);
+                        let mut before = None;
                         while let Some(mut page) = bucket.page(&listing, before.as_ref()).await? {
                             bucket.pass_on(std::mem::take(&mut page.objects), &pages, &tally).await;
                             before = Some(page);
@@ -282,38 +288,38 @@ struct Reads {
 
 impl Reads {
     /// A read has ended. One that panicked has sent nothing.
-    async fn ended<T>(&mut self, read: Result<(Id, ()), JoinError>, target: usize, search: &Search<T>) {
+    async fn ended<T>(&mut self, read: Result<(Id, ()), JoinError>, target: usize, feed: &Feed<T>) {
         let id = read.as_ref().map_or_else(|error| error.id(), |(id, ())| *id);
         if let Some(object) = self.objects.remove(&id)
             && read.is_err()
         {
             let reason = Unread::Source(SourceError::Panicked);
             let not_read = NotRead { log_file: Arc::new(LogFile::S3(object)), reason };
-            search.send(Found::End { target, ended: Ended::NotRead(not_read) }).await;
+            feed.send(FromSource::End { target, ended: FileEnd::NotRead(not_read) }).await;
         }
     }
 }
 
-async fn read_object<T>(target: usize, reader: &Reader, search: &Search<T>, object: S3Object) {
+async fn read_object<T>(target: usize, reader: &Reader, feed: &Feed<T>, object: S3Object) {
     let handling = object.handling();
     let mut log_file = Arc::new(LogFile::S3(object.clone()));
-    let mut reading = reader.read(object, &search.needles, Passes::Two);
+    let mut reading = reader.read(object, &feed.needles, Passes::Two);
     let end = loop {
         match reading.next().await {
             Next::End(end) => break end,
             Next::Candidate(record) => {
                 // Reading has shown the object's version.
                 log_file = Arc::new(LogFile::S3(reading.object().clone()));
-                if let Some(found) = search.judge(target, &log_file, *record) {
-                    search.send(found).await;
+                if let Some(found) = feed.candidate(target, &log_file, *record) {
+                    feed.send(found).await;
                 }
             }
         }
     };
     let ended = match end {
-        Ok(scanned) => Ended::Scanned(scanned),
-        Err(Unread::NotALogFile(_)) if handling == Handling::ScanIfLogFile => Ended::Skipped,
-        Err(reason) => Ended::NotRead(NotRead { log_file, reason }),
+        Ok(scanned) => FileEnd::Scanned(scanned),
+        Err(Unread::NotALogFile(_)) if handling == Handling::ScanIfLogFile => FileEnd::Skipped,
+        Err(reason) => FileEnd::NotRead(NotRead { log_file, reason }),
     };
-    search.send(Found::End { target, ended }).await;
+    feed.send(FromSource::End { target, ended }).await;
 }

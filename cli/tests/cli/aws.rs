@@ -1,4 +1,4 @@
-//! What lies in S3, and what goes to SNS and SQS.
+//! Log files in S3, alerts to SNS, and deliveries to SQS.
 
 use std::{
     fs,
@@ -24,19 +24,19 @@ fn key_of(account: &str, date: &str, name: &str) -> String {
     format!("AWSLogs/{account}/CloudTrail/us-east-1/{date}/{account}_CloudTrail_{name}.json.gz")
 }
 
-/// A log file for each of some days and accounts, with a quarantine in each, and others beside them.
+/// Puts log files of several days and accounts, with a quarantine in each, and other objects.
 async fn put_archive(account: &Account) {
     for (owner, day) in [("123456789012", 20), ("123456789012", 24), ("210987654321", 24)] {
         let mut record = quarantine(&format!("{}-{day}", &owner[..3]), &format!("2026-11-{day}T03:02:11Z"));
         record["recipientAccountId"] = json!(owner);
         account.put(&key_of(owner, &format!("2026/11/{day}"), "a"), stored(&[record])).await;
     }
-    let organisation = quarantine("of-an-organisation", "2026-11-24T03:02:11Z");
-    let place = "trail/AWSLogs/o-abc1234567/123456789012/CloudTrail/eu-west-1/2026/11/24/x.json.gz";
-    account.put(place, stored(&[organisation])).await;
+    let organization = quarantine("of-an-organization", "2026-11-24T03:02:11Z");
+    let organization_key = "trail/AWSLogs/o-abc1234567/123456789012/CloudTrail/eu-west-1/2026/11/24/x.json.gz";
+    account.put(organization_key, stored(&[organization])).await;
     account.put("AWSLogs/123456789012/Config/us-east-1/2026/11/24/x.json.gz", gzip(b"{}")).await;
     account.put("copies/copy.json.gz", stored(&[quarantine("copied", "2026-11-24T03:02:11Z")])).await;
-    account.put("copies/readme.txt", b"no log file".to_vec()).await;
+    account.put("copies/readme.txt", b"not a log file".to_vec()).await;
     account.put("copies/", Vec::new()).await;
 }
 
@@ -47,19 +47,19 @@ fn users(run: &crate::Run) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_bucket_is_read_wherever_its_log_files_lie() {
+async fn a_bucket_is_read_wherever_its_log_files_are() {
     let account = Account::new().await;
     put_archive(&account).await;
     let bucket = format!("s3://{}", account.bucket);
     let found = scan_in(&account, &[&bucket, "--format", "ndjson"]);
-    assert_eq!(users(&found), "123-20 123-24 210-24 copied of-an-organisation", "{}", found.stderr);
+    assert_eq!(users(&found), "123-20 123-24 210-24 copied of-an-organization", "{}", found.stderr);
     assert_eq!(found.status, Some(1));
     assert!(found.stderr.contains("in 5 log files ("), "{}", found.stderr);
     for (path, expected) in [
         ("/AWSLogs/123456789012", "123-20 123-24"),
         ("/AWSLogs/123", "123-20 123-24"),
         ("/AWSLogs/123456789012/CloudTrail/us-east-1/2026/11/2", "123-20 123-24"),
-        ("/trail/", "of-an-organisation"),
+        ("/trail/", "of-an-organization"),
         ("/copies/copy.json.gz", "copied"),
     ] {
         let found = scan_in(&account, &[&format!("{bucket}{path}"), "--format", "ndjson"]);
@@ -68,9 +68,9 @@ async fn a_bucket_is_read_wherever_its_log_files_lie() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_folder_of_many_objects_is_read_to_its_end() {
+async fn a_folder_of_many_objects_is_read_completely() {
     let account = Account::new().await;
-    // More than a page, and more than is held in memory; by the end of the first page nothing is found.
+    // More than one page, and more than is held in memory. The first page has no match.
     let clean = stored(&[json!({})]);
     let puts = (0..1100).map(|number| {
         account.s3.put_object().bucket(&account.bucket).key(format!("{number:05}")).body(clean.clone().into())
@@ -114,16 +114,16 @@ async fn dates_and_accounts_become_key_prefixes() {
         format!("{account_folder}CloudTrail/"),
         region.clone(),
         format!("{region}2026/11/24/"),
-        // A log file may come a day late.
+        // A log file may be delivered a day late.
         format!("{region}2026/11/25/"),
     ];
     assert_eq!(prefixes, expected);
-    // And once more for related activity.
+    // The second read is for related activity.
     assert_eq!(objects, 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_lies_beside_the_dates_of_a_region_is_read_with_any_period() {
+async fn objects_next_to_the_years_of_a_region_are_read_for_any_period() {
     let account = Account::new().await;
     let region = "AWSLogs/123456789012/CloudTrail/us-east-1";
     for (name, key) in [
@@ -138,7 +138,7 @@ async fn what_lies_beside_the_dates_of_a_region_is_read_with_any_period() {
     let period = ["--since", "2026-11-24", "--until", "2026-11-24", "--format", "ndjson"];
     let found = scan_in(&account, &[&[path.as_str()], &period[..]].concat());
     assert_eq!(users(&found), "archive loose no-region", "{}", found.stderr);
-    // A time far ahead plans no folder for each year up to it.
+    // A time far in the future does not plan a folder for each year up to it.
     let wire = Wire::new(&account.endpoint, |_| Fault::None);
     let arguments = [path.as_str(), "--since", "2026-11-24", "--until", "9999-01-01"];
     run(command_in(&account, &wire.endpoint, &arguments));
@@ -146,15 +146,16 @@ async fn what_lies_beside_the_dates_of_a_region_is_read_with_any_period() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn other_text_in_a_bucket_is_searched_no_further_than_its_first_block() {
+async fn only_the_first_block_of_other_text_in_a_bucket_is_searched() {
     let account = Account::new().await;
-    let (record, others) = (quarantine("alice", "2026-11-24T03:02:11Z"), "2026-11-24 x\n".repeat(100_000));
+    let record = quarantine("alice", "2026-11-24T03:02:11Z");
+    let others = "2026-11-24 x\n".repeat(100_000);
     account.put("early.log.gz", gzip(format!("2026-11-24 {record}\n{others}").as_bytes())).await;
     account.put("late.log.gz", gzip(format!("{others}{record}\n").as_bytes())).await;
     account.put("clean.json.gz", stored(&[json!({})])).await;
     let found = scan_in(&account, &[&format!("s3://{}", account.bucket)]);
-    assert!(found.stderr.contains("1 other file passed over"), "{}", found.stderr);
-    assert!(found.stderr.contains("/early.log.gz is no log file: it is gzip, but not of JSON"), "{}", found.stderr);
+    assert!(found.stderr.contains("1 other file skipped"), "{}", found.stderr);
+    assert!(found.stderr.contains("/early.log.gz is not a log file: it is gzip, but not of JSON"), "{}", found.stderr);
     assert_eq!((found.status, found.stderr.matches("not read:").count()), (Some(2), 1), "{}", found.stderr);
 }
 
@@ -176,7 +177,7 @@ async fn each_folder_that_cannot_be_listed_is_named() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn its_alerts_are_the_functions_own() {
+async fn alerts_are_identical_to_those_of_the_function() {
     let account = Account::new().await;
     put_log_files(&account, &["quarantined"]).await;
     let mut function = Function::start(&account);
@@ -194,7 +195,7 @@ async fn its_alerts_are_the_functions_own() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_s3_refuses_is_a_sentence_and_stops_nothing_else() {
+async fn s3_errors_say_what_to_do_and_stop_nothing_else() {
     let account = Account::new().await;
     account.put(&key("quarantined"), stored(&[quarantine("alice", "2026-11-24T03:02:11Z")])).await;
     let good = format!("s3://{}/AWSLogs/", account.bucket);
@@ -203,18 +204,22 @@ async fn what_s3_refuses_is_a_sentence_and_stops_nothing_else() {
     assert!(missing.stderr.contains("not read: s3://no-such-bucket does not exist"), "{}", missing.stderr);
     let empty = scan_in(&account, &[&format!("{good}999"), &good, "--format", "ndjson"]);
     assert_eq!((users(&empty).as_str(), empty.status), ("alice", Some(2)));
-    assert!(empty.stderr.contains("AWSLogs/999 holds no CloudTrail log file"), "{}", empty.stderr);
+    assert!(empty.stderr.contains("AWSLogs/999 contains no CloudTrail log file"), "{}", empty.stderr);
 
-    let mut nobody = command_in(&account, &account.endpoint, &[&good]);
-    nobody.env_remove("AWS_ACCESS_KEY_ID").env("AWS_EC2_METADATA_DISABLED", "true").env("HOME", "/nowhere");
-    let nobody = run(nobody);
-    assert!(nobody.stderr.contains("cannot be listed without credentials ("), "{}", nobody.stderr);
-    assert!(nobody.stderr.ends_with("sign in, such as by `aws sso login`.\n"), "{}", nobody.stderr);
+    let mut unsigned = command_in(&account, &account.endpoint, &[&good]);
+    unsigned.env_remove("AWS_ACCESS_KEY_ID").env("AWS_EC2_METADATA_DISABLED", "true").env("HOME", "/nowhere");
+    let unsigned = run(unsigned);
+    assert!(unsigned.stderr.contains("cannot be listed: no credentials ("), "{}", unsigned.stderr);
+    assert!(
+        unsigned.stderr.ends_with("set AWS_PROFILE and sign in, for example with `aws sso login`.\n"),
+        "{}",
+        unsigned.stderr
+    );
 
     const DENIED: Fault = Fault::Answer(403, "<Error><Code>AccessDenied</Code><Message>no</Message></Error>");
     let wire = Wire::new(&account.endpoint, |_| DENIED);
     let denied = run(command_in(&account, &wire.endpoint, &[&good]));
-    assert!(denied.stderr.contains("allow the identity in use s3:ListBucket on it"), "{}", denied.stderr);
+    assert!(denied.stderr.contains("allow s3:ListBucket on it to the role or user in use"), "{}", denied.stderr);
     let wire =
         Wire::new(
             &account.endpoint,
@@ -223,25 +228,25 @@ async fn what_s3_refuses_is_a_sentence_and_stops_nothing_else() {
             },
         );
     let denied = run(command_in(&account, &wire.endpoint, &[&good]));
-    assert!(denied.stderr.contains("allow the identity in use s3:GetObject on it"), "{}", denied.stderr);
+    assert!(denied.stderr.contains("allow s3:GetObject on it to the role or user in use"), "{}", denied.stderr);
     assert_eq!(denied.status, Some(2));
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_bucket_of_another_region_is_found_there() {
+async fn a_bucket_in_another_region_is_found() {
     let account = Account::new().await;
     let region = Region::new("eu-west-1");
     let s3 = aws_sdk_s3::Client::from_conf(account.s3.config().to_builder().region(region).build());
-    let place = CreateBucketConfiguration::builder().location_constraint(BucketLocationConstraint::EuWest1).build();
+    let location = CreateBucketConfiguration::builder().location_constraint(BucketLocationConstraint::EuWest1).build();
     let bucket = format!("elsewhere-{}", account.id);
-    s3.create_bucket().bucket(&bucket).create_bucket_configuration(place).send().await.unwrap();
+    s3.create_bucket().bucket(&bucket).create_bucket_configuration(location).send().await.unwrap();
     let body = stored(&[quarantine("alice", "2026-11-24T03:02:11Z")]);
     s3.put_object().bucket(&bucket).key(key("x")).body(body.into()).send().await.unwrap();
     let found = scan_in(&account, &[&format!("s3://{bucket}"), "--format", "ndjson"]);
     assert_eq!((users(&found).as_str(), found.status), ("alice", Some(1)), "{}", found.stderr);
 }
 
-/// Arguments of a replay of the account's bucket.
+/// The arguments of a replay with the account's topic and table.
 fn replay<'a>(account: &'a Account, path: &'a str) -> Vec<&'a str> {
     vec!["replay", path, "--topic-arn", &account.topic, "--table", &account.table]
 }
@@ -251,17 +256,17 @@ async fn replay_and_the_function_never_alert_twice() {
     let account = Account::new().await;
     put_log_files(&account, &["quarantined", "removed"]).await;
     let path = format!("s3://{}", account.bucket);
-    // The function has alerted one of two.
+    // The function has alerted one of the two.
     let mut function = Function::start(&account);
     function.invoke(&delivery(&account, &[&key("quarantined")])).unwrap();
     account.alerts(1).await;
 
-    let told = scan_in(&account, &replay(&account, &path));
-    assert_eq!(told.status, Some(0), "{}", told.stderr);
-    let lines: Vec<&str> = told.stdout.lines().collect();
+    let dry = scan_in(&account, &replay(&account, &path));
+    assert_eq!(dry.status, Some(0), "{}", dry.stderr);
+    let lines: Vec<&str> = dry.stdout.lines().collect();
     assert_eq!(lines.len(), 1, "{lines:?}");
     assert!(lines[0].starts_with("would send: 2026-11-24T03:04:31Z HIGH: Quarantine of IAM user ci-deploy REMOVED"));
-    assert!(told.stderr.starts_with("1 alert would be sent, 1 match suppressed as alerted already"), "{}", told.stderr);
+    assert!(dry.stderr.starts_with("1 alert would be sent, 1 match suppressed (already alerted)"), "{}", dry.stderr);
     account.alerts(0).await;
 
     let sent = scan_in(&account, &[replay(&account, &path), vec!["--yes"]].concat());
@@ -278,7 +283,7 @@ async fn replay_and_the_function_never_alert_twice() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_would_be_sent_is_what_is_sent() {
+async fn replay_sends_exactly_what_its_dry_run_shows() {
     let account = Account::new().await;
     let at = |time: &str| stored(&[quarantine("alice", &format!("2026-11-24T{time}:00Z"))]);
     let replay = |folder: &std::path::Path, more: &[&str]| {
@@ -287,7 +292,7 @@ async fn what_would_be_sent_is_what_is_sent() {
     let known = folder("known");
     fs::write(known.join("1.gz"), at("09:00")).unwrap();
     assert_eq!(replay(&known, &["--yes"]).status, Some(0));
-    // The first of these is of the incident of 09:00, the second is near the first, but not near 09:00.
+    // The first of these belongs to the incident of 09:00. The second is near the first, but not near 09:00.
     let new = folder("new");
     fs::write(new.join("1.gz"), at("09:30")).unwrap();
     fs::write(new.join("2.gz"), at("10:15")).unwrap();
@@ -298,7 +303,7 @@ async fn what_would_be_sent_is_what_is_sent() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn replay_of_a_folder_says_where_the_evidence_lies() {
+async fn replay_of_a_folder_names_the_file_of_the_evidence() {
     let account = Account::new().await;
     let sent = scan_in(&account, &[replay(&account, "events/log-files/failed.json"), vec!["--yes"]].concat());
     assert_eq!(sent.status, Some(0), "{}", sent.stderr);
@@ -308,7 +313,7 @@ async fn replay_of_a_folder_says_where_the_evidence_lies() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn replay_sends_nothing_without_its_table_and_stops_at_a_topic_that_refuses() {
+async fn replay_sends_nothing_without_its_table_or_its_topic() {
     let account = Account::new().await;
     let with = |topic: &str, table: &str| {
         let arguments = ["replay", "events/log-files/failed.json", "--topic-arn", topic, "--table", table, "--yes"];
@@ -316,23 +321,23 @@ async fn replay_sends_nothing_without_its_table_and_stops_at_a_topic_that_refuse
     };
     let no_table = with(&account.topic, "no-table");
     assert_eq!((no_table.status, no_table.stdout.as_str()), (Some(2), ""));
-    assert!(
-        no_table.stderr.contains("nothing more is sent, since copies might be: the dedup table no-table"),
-        "{}",
-        no_table.stderr
-    );
+    assert!(no_table.stderr.contains("nothing was sent: cannot use the dedup table no-table ("), "{}", no_table.stderr);
     let no_topic = with("arn:aws:sns:us-east-1:123456789012:nowhere", &account.table);
     assert_eq!((no_topic.status, no_topic.stdout.as_str()), (Some(2), ""), "{}", no_topic.stderr);
-    assert!(no_topic.stderr.contains("run it again once this is mended: the topic"), "{}", no_topic.stderr);
+    assert!(
+        no_topic.stderr.contains("correct this and run it again: cannot publish to the topic"),
+        "{}",
+        no_topic.stderr
+    );
     account.alerts(0).await;
-    // The claim that is left behind ends with its lease.
+    // The remaining claim ends with its lease.
     account.end_leases().await;
     assert_eq!(with(&account.topic, &account.table).status, Some(0));
     account.alerts(1).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn enqueue_hands_each_log_file_to_the_function_once() {
+async fn enqueue_sends_each_log_file_once() {
     let account = Account::new().await;
     put_archive(&account).await;
     // So that there is more than one batch.
@@ -341,10 +346,10 @@ async fn enqueue_hands_each_log_file_to_the_function_once() {
     }
     let queue = account.sqs.create_queue().queue_name("delivery").send().await.unwrap().queue_url.unwrap();
     let path = format!("s3://{}/AWSLogs/", account.bucket);
-    let handed = scan_in(&account, &["enqueue", &path, "--queue", &queue, "--rate", "100000"]);
-    assert_eq!(handed.status, Some(0), "{}", handed.stderr);
-    assert!(handed.stderr.starts_with("28 log files handed over in "), "{}", handed.stderr);
-    // The function takes what is in the queue as it takes S3's own.
+    let sent = scan_in(&account, &["enqueue", &path, "--queue", &queue, "--rate", "100000"]);
+    assert_eq!(sent.status, Some(0), "{}", sent.stderr);
+    assert!(sent.stderr.starts_with("28 log files sent to the queue in "), "{}", sent.stderr);
+    // The function handles these messages like S3's own.
     let mut messages = Vec::new();
     loop {
         let receive = account.sqs.receive_message().queue_url(&queue).max_number_of_messages(10);
@@ -363,7 +368,8 @@ async fn enqueue_hands_each_log_file_to_the_function_once() {
     let template = batch["Records"][0].clone();
     let records = messages.iter().enumerate().map(|(number, body)| {
         let mut message = template.clone();
-        (message["messageId"], message["body"]) = (json!(number.to_string()), json!(body));
+        message["messageId"] = json!(number.to_string());
+        message["body"] = json!(body);
         message
     });
     batch["Records"] = records.collect();
@@ -373,7 +379,7 @@ async fn enqueue_hands_each_log_file_to_the_function_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn enqueue_goes_on_where_it_was_stopped() {
+async fn enqueue_resumes_where_it_stopped() {
     let account = Account::new().await;
     for day in 10..20 {
         account.put(&key_of("123456789012", &format!("2026/11/{day}"), "a"), stored(&[json!({})])).await;
@@ -388,7 +394,7 @@ async fn enqueue_goes_on_where_it_was_stopped() {
     };
     let file = folder("resume").join("point.json");
     let path = format!("s3://{}/", account.bucket);
-    // Each of these days is a listing of its own; from the sixth message on, the queue refuses.
+    // Each of these days is listed on its own. The queue rejects all messages after the fifth.
     let period = ["--since", "2026-11-10", "--until", "2026-11-20", "--rate", "100000"];
     let arguments = |queue| {
         let resume = ["--queue", queue, "--resume", file.to_str().unwrap()];
@@ -397,69 +403,90 @@ async fn enqueue_goes_on_where_it_was_stopped() {
     let arguments = arguments(queue.as_str());
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let wire = Wire::new(&account.endpoint, |seen| {
-        let refusal = r#"{"__type":"com.amazonaws.sqs#KmsAccessDenied","message":"no key"}"#;
-        if seen.operation == "SendMessageBatch" && seen.number > 5 { Fault::Answer(400, refusal) } else { Fault::None }
+        let rejection = r#"{"__type":"com.amazonaws.sqs#KmsAccessDenied","message":"no key"}"#;
+        if seen.operation == "SendMessageBatch" && seen.number > 5 {
+            Fault::Answer(400, rejection)
+        } else {
+            Fault::None
+        }
     });
     let stopped = run(command_in(&account, &wire.endpoint, &arguments));
     assert_eq!(stopped.status, Some(2));
-    assert!(stopped.stderr.contains("5 log files handed over"), "{}", stopped.stderr);
+    assert!(stopped.stderr.contains("5 log files sent to the queue"), "{}", stopped.stderr);
     assert!(
-        stopped.stderr.contains("2026/11/14/") && stopped.stderr.contains("goes on behind it"),
+        stopped.stderr.contains("2026/11/14/") && stopped.stderr.contains("run the same command to continue after it"),
         "{}",
         stopped.stderr
     );
     assert!(
-        stopped.stderr.contains("does not take messages (") && stopped.stderr.contains("no key"),
+        stopped.stderr.contains("cannot send to the queue ") && stopped.stderr.contains("no key"),
         "{}",
         stopped.stderr
     );
     assert_eq!(count().await, 5);
 
     let rest = scan_in(&account, &arguments);
-    // The first run has named a log file that is not handed over.
+    // The first run has named a log file that is not sent.
     assert_eq!(rest.status, Some(2), "{}", rest.stderr);
-    assert!(rest.stderr.starts_with("5 log files handed over"), "{}", rest.stderr);
+    assert!(rest.stderr.starts_with("5 log files sent to the queue"), "{}", rest.stderr);
     assert_eq!(count().await, 10);
     let point: Value = serde_json::from_str(&fs::read_to_string(&file).unwrap()).unwrap();
     assert_eq!(point["sent"], 10);
-    // Behind the last key of a finished job nothing is looked for, and its file serves no other.
+    // A finished job does not look for later keys, and its file cannot be used for another job.
     let again = scan_in(&account, &arguments);
-    assert!(again.stderr.contains("is of a job that is done") && again.status == Some(2), "{}", again.stderr);
+    assert!(again.stderr.contains("belongs to a finished job") && again.status == Some(2), "{}", again.stderr);
     let file = file.to_str().unwrap();
     for other in [["--queue", "other", "--since", "2026-11-10"], ["--queue", &queue, "--since", "2026-11-01"]] {
         let other = scan_in(&account, &[&["enqueue", &path, "--resume", file], &other[..]].concat());
-        assert!(other.stderr.contains("is of another job") && other.status == Some(2), "{}", other.stderr);
+        assert!(other.stderr.contains("belongs to another job") && other.status == Some(2), "{}", other.stderr);
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn enqueue_names_what_was_emptied_and_sends_no_other_account() {
+async fn a_resume_file_of_another_job_is_rejected_with_the_options_of_its_job() {
+    let account = Account::new().await;
+    // A key without a date is in every period.
+    account.put("x.json.gz", stored(&[json!({})])).await;
+    let queue = account.sqs.create_queue().queue_name("delivery").send().await.unwrap().queue_url.unwrap();
+    let file = folder("resume-of-another-job").join("run.us");
+    let file = file.to_str().unwrap();
+    let path = format!("s3://{}/", account.bucket);
+    let since = |when| scan_in(&account, &["enqueue", &path, "--queue", &queue, "--since", when, "--resume", file]);
+    assert_eq!(since("7d").status, Some(0));
+    let other = since("8d");
+    let options = format!("{path} --queue {queue} --since 7d");
+    let expected = format!("error: {file} belongs to another job ({options}); use another file name.\n");
+    assert_eq!((other.stderr, other.status), (expected, Some(2)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn enqueue_names_emptied_log_files_and_sends_no_other_account() {
     let account = Account::new().await;
     put_archive(&account).await;
     account.put(&key_of("123456789012", "2026/11/24", "emptied"), Vec::new()).await;
-    // So many objects beside the folders that all is listed flat.
+    // With this many objects next to its folders, everything in AWSLogs is listed flat.
     for number in 0..1001 {
         account.put(&format!("AWSLogs/{number:05}.txt"), b"x".to_vec()).await;
     }
     let queue = account.sqs.create_queue().queue_name("delivery").send().await.unwrap().queue_url.unwrap();
     let path = format!("s3://{}/AWSLogs/", account.bucket);
     let period = ["--account", "210987654321", "--since", "2026-11-24", "--rate", "100000"];
-    let handed = scan_in(&account, &[&["enqueue", &path, "--queue", &queue], &period[..]].concat());
-    // Of the loose objects nobody knows whose they are.
-    assert!(handed.stderr.starts_with("1,002 log files handed over"), "{}", handed.stderr);
-    assert_eq!(handed.status, Some(0), "{}", handed.stderr);
+    let sent = scan_in(&account, &[&["enqueue", &path, "--queue", &queue], &period[..]].concat());
+    // The account of the loose objects is unknown, so they are sent.
+    assert!(sent.stderr.starts_with("1,002 log files sent to the queue"), "{}", sent.stderr);
+    assert_eq!(sent.status, Some(0), "{}", sent.stderr);
     let path = format!("s3://{}/AWSLogs/123456789012/", account.bucket);
-    let handed = scan_in(&account, &["enqueue", &path, "--queue", &queue, "--rate", "100000"]);
-    assert!(handed.stderr.contains("2 log files handed over"), "{}", handed.stderr);
+    let sent = scan_in(&account, &["enqueue", &path, "--queue", &queue, "--rate", "100000"]);
+    assert!(sent.stderr.contains("2 log files sent to the queue"), "{}", sent.stderr);
     assert!(
-        handed.stderr.contains("emptied.json.gz is empty: not handed over.") && handed.status == Some(2),
+        sent.stderr.contains("emptied.json.gz is empty, and was not sent.") && sent.status == Some(2),
         "{}",
-        handed.stderr
+        sent.stderr
     );
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn enqueue_keeps_to_its_rate() {
+async fn enqueue_obeys_its_rate() {
     let account = Account::new().await;
     for number in 0..30 {
         account.put(&key_of("123456789012", "2026/11/24", &format!("{number:02}")), stored(&[json!({})])).await;
@@ -472,6 +499,6 @@ async fn enqueue_keeps_to_its_rate() {
     assert_eq!(run(command_in(&account, &wire.endpoint, &arguments)).status, Some(0));
     let sent = wire.seen("SendMessageBatch");
     assert_eq!(sent.len(), 3);
-    // Ten messages each half second, and the first at once.
+    // Ten messages every half second, the first ones at once.
     assert!(sent[2].at - started >= Duration::from_secs(1));
 }

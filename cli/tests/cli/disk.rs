@@ -1,4 +1,4 @@
-//! What lies on a disk, or comes by a pipe.
+//! Log files on a disk, and from pipes.
 
 use std::{
     ffi::OsString,
@@ -11,7 +11,7 @@ use std::{
 use quarantine_alert::untrusted::fingerprint;
 use serde_json::json;
 
-use crate::{command, folder, quarantine, run, scan, scan_stream, stored, support::gzip};
+use crate::{command, folder, quarantine, run, scan, scan_stream, stored, support::gzip, support::path};
 
 const DAY: &str = "2026-11-24T03:02:11Z";
 
@@ -20,14 +20,14 @@ fn ndjson(folder: &std::path::Path) -> crate::Run {
 }
 
 #[test]
-fn of_real_log_files_it_says_that_nothing_is_in_them() {
+fn real_log_files_contain_no_incident() {
     let found = scan(&["tests/data/invictus"]);
     assert_eq!((found.stdout.as_str(), found.status), ("", Some(0)));
     assert!(found.stderr.starts_with("nothing found in 4 log files ("), "{}", found.stderr);
 }
 
 #[test]
-fn every_form_that_people_export_is_read() {
+fn every_export_format_is_read() {
     let folder = folder("forms");
     let record = |user| quarantine(user, DAY).to_string();
     let pretty = |user| serde_json::to_string_pretty(&quarantine(user, DAY)).unwrap();
@@ -52,7 +52,7 @@ fn every_form_that_people_export_is_read() {
     users.sort();
     assert_eq!(users, ["a", "b", "c", "d", "e", "f", "g", "h", "i"], "{}", found.stderr);
     assert_eq!(found.status, Some(1));
-    // The same by a pipe.
+    // The same files through a pipe.
     for (name, bytes) in &files {
         let piped = scan_stream(&["-", "--format", "ndjson"], bytes);
         assert!(!piped.stdout.is_empty() && piped.status == Some(1), "{name}: {}", piped.stderr);
@@ -62,9 +62,9 @@ fn every_form_that_people_export_is_read() {
 }
 
 #[test]
-fn copies_and_neighbours_fall_into_one_incident_as_in_the_function() {
+fn duplicates_and_neighbors_form_one_incident_as_in_the_function() {
     let folder = folder("incidents");
-    // 10:07 alerts, 11:06 is suppressed, 11:07 alerts; in whatever files, in whatever order.
+    // 10:07 is alerted, 11:06 is suppressed, and 11:07 is alerted, in any file and order.
     let at = |time: &str| quarantine("alice", &format!("2026-11-24T{time}:00Z"));
     fs::write(folder.join("1.gz"), stored(&[at("11:07"), at("10:07")])).unwrap();
     fs::write(folder.join("2.gz"), stored(&[at("11:06"), quarantine("bob", DAY)])).unwrap();
@@ -81,38 +81,42 @@ fn copies_and_neighbours_fall_into_one_incident_as_in_the_function() {
 }
 
 #[test]
-fn one_bad_file_stops_nothing_and_is_named_with_its_reason() {
+fn an_unreadable_file_stops_nothing_and_is_named_with_its_reason() {
     let folder = folder("bad");
     let whole = stored(&[quarantine("whole", DAY)]);
     fs::write(folder.join("whole.gz"), &whole).unwrap();
-    let long = stored(&[quarantine("cut", DAY), json!({ "x": "y".repeat(300_000), "z": DAY.repeat(9) })]);
-    fs::write(folder.join("cut.gz"), &long[..long.len() - 20]).unwrap();
+    let long = stored(&[quarantine("truncated", DAY), json!({ "x": "y".repeat(300_000), "z": DAY.repeat(9) })]);
+    fs::write(folder.join("truncated.gz"), &long[..long.len() - 20]).unwrap();
     fs::write(folder.join("README"), "These are the log files of the trail.").unwrap();
     symlink(folder.join("nowhere"), folder.join("gone.gz")).unwrap();
-    // A folder that holds itself is read once.
+    // A folder that contains itself is read once.
     symlink(&folder, folder.join("loop")).unwrap();
     let found = ndjson(&folder);
     let mut users = found.users();
     users.sort();
-    assert_eq!((users, found.status), (vec!["cut".into(), "whole".into()], Some(2)), "found and unreadable is 2");
+    assert_eq!(
+        (users, found.status),
+        (vec!["truncated".into(), "whole".into()], Some(2)),
+        "with an unreadable file, the status is 2"
+    );
     let lines: Vec<&str> = found.stderr.lines().collect();
     assert!(lines[0].starts_with("2 incidents (2 matches) in 1 log file ("), "{lines:?}");
-    assert_eq!(lines[1], "1 other file passed over: no CloudTrail log files, or of other dates.");
+    assert_eq!(lines[1], "1 other file skipped: not CloudTrail log files, or outside the requested dates.");
     let mut unread: Vec<&str> = lines[2..].to_vec();
     unread.sort_unstable();
     let name = |name: &str| format!("not read: {}", folder.join(name).display());
-    assert_eq!(unread[0], name("cut.gz") + " is broken: its gzip stream is cut short.");
-    assert!(unread[1].starts_with(&(name("gone.gz") + " cannot be read (No such file or directory")), "{unread:?}");
+    assert!(unread[0].starts_with(&(name("gone.gz") + " cannot be read: No such file or directory")), "{unread:?}");
+    assert_eq!(unread[1], name("truncated.gz") + " is broken: the gzip stream ends early.");
     assert_eq!(unread.len(), 2);
-    // A file that is named itself is not passed over.
+    // A file that is named on the command line is not skipped.
     let readme = folder.join("README");
     let named = scan(&[readme.to_str().unwrap()]);
-    assert!(named.stderr.contains("README is no log file: it is neither gzip nor JSON"), "{}", named.stderr);
+    assert!(named.stderr.contains("README is not a log file: it is neither gzip nor JSON"), "{}", named.stderr);
     assert_eq!(named.status, Some(2));
 }
 
 #[test]
-fn what_holds_no_log_file_is_no_clean_bill() {
+fn a_target_without_a_log_file_is_not_a_clean_result() {
     let empty = folder("empty");
     for path in [empty.to_str().unwrap(), "/nowhere/at/all"] {
         let found = scan(&[path, "events/log-files/clean.json"]);
@@ -121,14 +125,16 @@ fn what_holds_no_log_file_is_no_clean_bill() {
     }
     let nothing = scan_stream(&["-"], b"");
     assert_eq!(nothing.status, Some(2));
-    assert!(nothing.stderr.contains("not read: standard input is no log file: it is empty"), "{}", nothing.stderr);
+    assert!(nothing.stderr.contains("not read: standard input is not a log file: it is empty"), "{}", nothing.stderr);
 }
 
 #[test]
-fn what_holds_a_needle_and_cannot_be_read_as_records_is_no_clean_bill() {
+fn a_needle_outside_a_readable_record_is_not_a_clean_result() {
+    const NOT_A_RECORD: &str = "in a document that is not a CloudTrail record";
+    const NOT_AN_OBJECT: &str = "a record that the rules must judge is not a JSON object";
     let record = quarantine("alice", DAY).to_string();
     let escaped = json!({ "Events": [{ "CloudTrailEvent": record }] }).to_string();
-    // Its parameters as text, under that name or each under its own.
+    // The record with its parameters as text in a field of that name, or flattened.
     let stripped = |name: Option<&str>| {
         let mut record = quarantine("alice", DAY);
         let parameters = record.as_object_mut().unwrap().remove("requestParameters").unwrap();
@@ -139,23 +145,23 @@ fn what_holds_a_needle_and_cannot_be_read_as_records_is_no_clean_bill() {
         record.to_string()
     };
     for (name, text, reason) in [
-        ("lookup-events", escaped, "in a document that is no CloudTrail record"),
-        ("slurped", format!(r#"[{{"Records":[{record}]}}]"#), "in a document that is no CloudTrail record"),
-        ("envelope", format!(r#"{{"detail":{record}}}"#), "in a document that is no CloudTrail record"),
-        ("strings", json!([record]).to_string(), "a record that the rules look for is no JSON object"),
-        ("nested", format!("[[{record}]]"), "a record that the rules look for is no JSON object"),
-        ("records-of-strings", json!({ "Records": [record] }).to_string(), "is no JSON object"),
-        ("records-object", format!(r#"{{"Records":{{"0":{record}}}}}"#), "in a document that is no CloudTrail record"),
-        ("queue", fs::read_to_string("events/sqs-eventbridge-cloudtrail-record.json").unwrap(), "no CloudTrail record"),
+        ("lookup-events", escaped, NOT_A_RECORD),
+        ("slurped", format!(r#"[{{"Records":[{record}]}}]"#), NOT_A_RECORD),
+        ("envelope", format!(r#"{{"detail":{record}}}"#), NOT_A_RECORD),
+        ("strings", json!([record]).to_string(), NOT_AN_OBJECT),
+        ("nested", format!("[[{record}]]"), NOT_AN_OBJECT),
+        ("records-of-strings", json!({ "Records": [record] }).to_string(), NOT_AN_OBJECT),
+        ("records-object", format!(r#"{{"Records":{{"0":{record}}}}}"#), NOT_A_RECORD),
+        ("queue", fs::read_to_string(path("events/sqs-eventbridge-cloudtrail-record.json")).unwrap(), NOT_A_RECORD),
         ("parameters-as-text", stripped(Some("requestParameters")), "policy call without its parameters"),
         ("parameters-flattened", stripped(None), "policy call without its parameters"),
-        ("text", format!("2026-11-24 {record}"), "is no log file: it is neither gzip nor JSON"),
-        ("mid-record", format!("a\":1}}\n{record}\n"), "is no log file: it is neither gzip nor JSON"),
+        ("text", format!("2026-11-24 {record}"), "is not a log file: it is neither gzip nor JSON"),
+        ("mid-record", format!("a\":1}}\n{record}\n"), "is not a log file: it is neither gzip nor JSON"),
         ("garbage", format!("{{\"eventName\n{record}\n"), "is "),
     ] {
         let folder = folder(&format!("needle-{name}"));
         fs::write(folder.join("x.json"), text).unwrap();
-        fs::copy("events/log-files/clean.json", folder.join("clean.json")).unwrap();
+        fs::copy(path("events/log-files/clean.json"), folder.join("clean.json")).unwrap();
         let found = ndjson(&folder);
         let line = found.stderr.lines().find(|line| line.starts_with("not read: ")).expect(&found.stderr);
         assert!(line.contains("x.json ") && line.contains(reason), "{name}: {line}");
@@ -164,47 +170,47 @@ fn what_holds_a_needle_and_cannot_be_read_as_records_is_no_clean_bill() {
 }
 
 #[test]
-fn text_of_any_form_is_searched_to_its_end() {
+fn other_text_on_a_disk_is_searched_completely() {
     let folder = folder("other-text");
     let lines =
         |user: &str| format!("{}{}\n", "2026-11-24 {\"eventName\":\"x\"}\n".repeat(40_000), quarantine(user, DAY));
     fs::write(folder.join("x.log"), lines("alice")).unwrap();
     fs::write(folder.join("x.log.gz"), gzip(lines("alice").as_bytes())).unwrap();
     fs::write(folder.join("harmless.log"), "2026-11-24 x\n".repeat(40_000)).unwrap();
-    // What the spoiled bytes hide, nobody knows; and programs, films and archives are no text.
-    let mut spoiled = gzip(b"2026-11-24 x");
-    *spoiled.last_mut().unwrap() ^= 1;
-    fs::write(folder.join("spoiled.gz"), spoiled).unwrap();
+    // Corrupt bytes may hide a needle. Binary files such as programs are not text.
+    let mut corrupt = gzip(b"2026-11-24 x");
+    *corrupt.last_mut().unwrap() ^= 1;
+    fs::write(folder.join("corrupt.gz"), corrupt).unwrap();
     fs::write(folder.join("program"), format!("\u{7f}ELF\0{}", lines("alice"))).unwrap();
-    fs::copy("events/log-files/clean.json", folder.join("clean.json")).unwrap();
+    fs::copy(path("events/log-files/clean.json"), folder.join("clean.json")).unwrap();
     let found = ndjson(&folder);
     let unread = |name: &str| {
         let start = format!("not read: {} is ", folder.join(name).display());
         found.stderr.lines().find_map(|line| line.strip_prefix(&start)).unwrap_or("not named")
     };
-    assert_eq!(unread("x.log"), "no log file: it is neither gzip nor JSON (its first byte is 0x32).");
-    assert_eq!(unread("x.log.gz"), "no log file: it is gzip, but not of JSON (the first byte inside is 0x32).");
-    assert!(unread("spoiled.gz").starts_with("broken: its gzip stream is corrupt"), "{}", found.stderr);
-    assert!(found.stderr.contains("\n2 other files passed over"), "{}", found.stderr);
+    assert_eq!(unread("x.log"), "not a log file: it is neither gzip nor JSON (its first byte is 0x32).");
+    assert_eq!(unread("x.log.gz"), "not a log file: it is gzip, but not of JSON (the first inflated byte is 0x32).");
+    assert!(unread("corrupt.gz").starts_with("broken: the gzip stream is corrupt"), "{}", found.stderr);
+    assert!(found.stderr.contains("\n2 other files skipped"), "{}", found.stderr);
     assert_eq!(found.status, Some(2));
 }
 
 #[test]
-fn a_log_file_that_is_cut_short_before_its_needle_is_no_clean_bill() {
-    let folder = folder("cut-short");
+fn a_log_file_truncated_before_its_needle_is_not_a_clean_result() {
+    let folder = folder("truncated");
     let text = json!({ "Records": [{ "a": "x".repeat(9000) }, quarantine("alice", DAY)] }).to_string();
-    fs::copy("events/log-files/clean.json", folder.join("clean.json")).unwrap();
+    fs::copy(path("events/log-files/clean.json"), folder.join("clean.json")).unwrap();
     fs::write(folder.join("x.json"), &text[..5000]).unwrap();
     let found = ndjson(&folder);
     assert!(
-        found.stderr.contains("x.json is broken: its JSON is cut short.") && found.status == Some(2),
+        found.stderr.contains("x.json is broken: the JSON ends early.") && found.status == Some(2),
         "{}",
         found.stderr
     );
 }
 
 #[test]
-fn what_windows_exports_is_read_or_named() {
+fn exports_from_windows_are_read_or_named() {
     let folder = folder("encodings");
     let clean = json!({ "eventName": "x", "a": "y".repeat(200_000) }).to_string();
     let lines = format!("\u{feff}{clean}\n{}\n", quarantine("alice", DAY));
@@ -221,7 +227,7 @@ fn what_windows_exports_is_read_or_named() {
 }
 
 #[test]
-fn documents_of_all_forms_may_follow_each_other() {
+fn documents_of_all_forms_may_follow_one_another() {
     let folder = folder("mixed");
     let record = |user| quarantine(user, DAY).to_string();
     let text = format!("[{}]\n{{\"Records\":[{}]}}\n[{}]\n{}", record("a"), record("b"), record("c"), record("d"));
@@ -231,7 +237,7 @@ fn documents_of_all_forms_may_follow_each_other() {
         users.sort();
         assert_eq!((users.concat().as_str(), found.status), ("abcd", Some(1)), "{}", found.stderr);
     }
-    // A string is no document: what follows in it must not be swallowed.
+    // A string is not a document. What follows it must not be ignored.
     for tail in ["\"", &serde_json::to_string(&record("e")).unwrap()] {
         let found = scan_stream(&["-"], format!("{}\n{tail}", record("a")).as_bytes());
         assert_eq!(found.status, Some(2), "{tail}: {}", found.stderr);
@@ -239,24 +245,24 @@ fn documents_of_all_forms_may_follow_each_other() {
 }
 
 #[test]
-fn an_emptied_log_file_of_the_trail_is_no_clean_bill() {
+fn an_emptied_log_file_is_not_a_clean_result() {
     let folder = folder("emptied");
     let day = folder.join("AWSLogs/123456789012/CloudTrail/us-east-1/2026/11/24");
     fs::create_dir_all(&day).unwrap();
     fs::write(day.join("x.json.gz"), "").unwrap();
     fs::write(folder.join("elsewhere"), "").unwrap();
-    fs::copy("events/log-files/clean.json", folder.join("clean.json")).unwrap();
+    fs::copy(path("events/log-files/clean.json"), folder.join("clean.json")).unwrap();
     let found = ndjson(&folder);
     assert!(
-        found.stderr.contains("x.json.gz is no log file: it is empty.") && found.status == Some(2),
+        found.stderr.contains("x.json.gz is not a log file: it is empty.") && found.status == Some(2),
         "{}",
         found.stderr
     );
-    assert!(found.stderr.contains("1 other file passed over"), "{}", found.stderr);
+    assert!(found.stderr.contains("1 other file skipped"), "{}", found.stderr);
 }
 
 #[test]
-fn a_pipe_with_a_name_is_read_once() {
+fn a_named_pipe_is_read_once() {
     let fifo = folder("fifo").join("records");
     assert!(Command::new("mkfifo").arg(&fifo).status().unwrap().success());
     let writer = std::thread::spawn({
@@ -274,12 +280,12 @@ fn a_record_without_a_readable_time_is_the_same_incident_in_each_run() {
     let folder = folder("timeless");
     fs::write(folder.join("1.gz"), stored(&[quarantine("alice", "2026-11-24 03:02:11")])).unwrap();
     let alert = ndjson(&folder).alerts().remove(0);
-    // Of no time of the run.
+    // The time of the run is not part of it.
     assert_eq!(alert["alertId"], fingerprint(&format!("{} 0", alert["dedupKey"].as_str().unwrap())));
 }
 
 #[test]
-fn a_name_that_is_no_utf8_is_read_and_shown_safely() {
+fn a_file_name_that_is_not_utf8_is_read_and_shown_safely() {
     let folder = folder("names");
     let name = OsString::from_vec(b"\xff\x1b[2J.json.gz".to_vec());
     fs::write(folder.join(&name), stored(&[quarantine("alice", DAY)])).unwrap();
@@ -288,11 +294,14 @@ fn a_name_that_is_no_utf8_is_read_and_shown_safely() {
     assert_eq!(found.status, Some(1));
     let mut named = command(&["--format", "ndjson"]);
     named.arg(folder.join(&name));
-    assert_eq!(run(named).users(), ["alice"]);
+    let named = run(named);
+    assert_eq!(named.users(), ["alice"]);
+    // The file is read once more for related activity.
+    assert!(named.alerts()[0]["related"].is_object(), "{}", named.stdout);
 }
 
 #[test]
-fn other_logs_beside_cloudtrails_are_passed_over_unless_they_are_named() {
+fn other_logs_next_to_cloudtrails_are_skipped_unless_they_are_named() {
     let folder = folder("layout").join("AWSLogs/123456789012");
     let file = |kind: &str| folder.join(kind).join("us-east-1/2026/11/24/x.json.gz");
     for kind in ["CloudTrail", "CloudTrail-Digest", "Config"] {
@@ -301,12 +310,12 @@ fn other_logs_beside_cloudtrails_are_passed_over_unless_they_are_named() {
     }
     let found = ndjson(&folder);
     assert_eq!(found.users(), ["CloudTrail"]);
-    assert!(found.stderr.contains("2 other files passed over"), "{}", found.stderr);
+    assert!(found.stderr.contains("2 other files skipped"), "{}", found.stderr);
     assert_eq!(ndjson(&file("Config")).users(), ["Config"]);
 }
 
 #[test]
-fn the_borders_of_a_period_count() {
+fn a_period_includes_its_borders() {
     let folder = folder("period");
     let times = ["2026-11-23T23:59:59Z", "2026-11-24T00:00:00Z", "2026-11-24T23:59:59Z", "2026-11-25T00:00:00Z"];
     let mut records: Vec<_> = times.iter().map(|time| quarantine(&time[8..13].replace('T', "-"), time)).collect();
@@ -318,7 +327,7 @@ fn the_borders_of_a_period_count() {
     let within = |period: &[&str]| {
         let mut users = scan(&[&[path, "--format", "ndjson"], period].concat()).users();
         users.sort();
-        // What does not tell its time is never left out.
+        // A record without a time is never excluded.
         assert_eq!(users.pop().as_deref(), Some("timeless"));
         users.join(" ")
     };
@@ -330,13 +339,13 @@ fn the_borders_of_a_period_count() {
     assert_eq!(within(&["--since", "2026-11-25T00:00:01Z"]), "");
     assert_eq!(within(&["--since", "2026-11-25T01:00:00+01:00"]), "25-00");
     assert!(scan(&[path, "--until", "9999-12-31T23:59:59-05:00"]).stderr.contains("invalid value"));
-    let inverted = scan(&[path, "--since", "2026-11-25", "--until", "2026-11-24"]);
-    assert_eq!(inverted.stderr, "error: the period ends before it begins; exchange --since and --until.\n");
+    let reversed = scan(&[path, "--since", "2026-11-25", "--until", "2026-11-24"]);
+    assert_eq!(reversed.stderr, "error: the period ends before it begins; exchange --since and --until.\n");
     assert_eq!(within(&["--until", "9d"]), within(&["--until", "9d", "--since", "2020-01-01"]));
 }
 
 #[test]
-fn accounts_and_regions_choose_records() {
+fn accounts_and_regions_select_records() {
     let folder = folder("accounts");
     let mut others = [quarantine("other-account", DAY), quarantine("other-region", DAY)];
     others[0]["recipientAccountId"] = json!("210987654321");
@@ -355,9 +364,9 @@ fn accounts_and_regions_choose_records() {
 }
 
 #[test]
-fn a_pipe_that_is_closed_early_is_no_error() {
+fn a_pipe_that_is_closed_early_is_not_an_error() {
     let folder = folder("pipe");
-    // More than a pipe holds.
+    // More output than a pipe can hold.
     let records: Vec<_> = (0..2000).map(|number| quarantine(&format!("user-{number}"), DAY)).collect();
     fs::write(folder.join("1.gz"), stored(&records)).unwrap();
     let mut process = command(&[folder.to_str().unwrap(), "--format", "ndjson"]);
@@ -369,12 +378,12 @@ fn a_pipe_that_is_closed_early_is_no_error() {
     let stderr = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(1), "{stderr}");
     assert!(stderr.starts_with("2,000 incidents") && !stderr.contains("error"), "{stderr}");
-    assert!(stderr.contains("of the newest 100 incidents alone"), "{stderr}");
+    assert!(stderr.contains("Only the newest 100 incidents have related activity."), "{stderr}");
 }
 
 #[test]
 fn a_signal_ends_the_run_with_what_was_found_so_far() {
-    // Standard input stays open, so that the run has no end of its own; the line tells that the file has been read.
+    // Standard input stays open, so that the run does not end on its own. The line shows that the file was read.
     let mut process = command(&["events/log-files/quarantined.json", "-", "--format", "csv"]);
     let mut process = process.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let mut stderr = BufReader::new(process.stderr.take().unwrap());
@@ -391,11 +400,11 @@ fn a_signal_ends_the_run_with_what_was_found_so_far() {
 }
 
 #[test]
-fn a_result_can_be_written_into_a_file_which_is_tried_before_the_work() {
+fn a_result_file_is_checked_before_the_search_and_replaced_after_it() {
     let log = folder("result-of-itself").join("log.json");
     fs::write(&log, quarantine("alice", DAY).to_string()).unwrap();
     let found = scan(&[log.to_str().unwrap(), "--format", "ndjson", "--output", log.to_str().unwrap()]);
-    assert_eq!(found.status, Some(1), "what is read is not emptied first: {}", found.stderr);
+    assert_eq!(found.status, Some(1), "the file was emptied before it was read: {}", found.stderr);
     assert!(fs::read_to_string(&log).unwrap().contains("alertId"));
     let file = folder("result").join("found.json");
     let found = scan(&["events/log-files", "--format", "json", "--output", file.to_str().unwrap()]);
@@ -403,6 +412,17 @@ fn a_result_can_be_written_into_a_file_which_is_tried_before_the_work() {
     let alerts: Vec<serde_json::Value> = serde_json::from_str(&fs::read_to_string(&file).unwrap()).unwrap();
     assert_eq!(alerts.len(), 5);
     let nowhere = scan(&["events/log-files", "--output", "/nowhere/found.json"]);
-    let expected = "error: /nowhere/found.json cannot be written: No such file or directory (os error 2).\n";
+    let expected = "error: cannot write /nowhere/found.json: No such file or directory (os error 2).\n";
     assert_eq!((nowhere.stderr.as_str(), nowhere.status), (expected, Some(2)));
+}
+
+#[test]
+fn a_reversed_period_leaves_no_result_file() {
+    let folder = folder("reversed-period");
+    let file = folder.join("found.json");
+    let period = ["--since", "2026-11-25", "--until", "2026-11-24", "--output", file.to_str().unwrap()];
+    let reversed = scan(&[&["events/log-files"], &period[..]].concat());
+    let expected = "error: the period ends before it begins; exchange --since and --until.\n";
+    assert_eq!((reversed.stderr.as_str(), reversed.status), (expected, Some(2)));
+    assert_eq!(fs::read_dir(&folder).unwrap().count(), 0, "neither found.json nor found.json.new");
 }

@@ -1,6 +1,6 @@
-//! The built command line as a process: on files, streams and terminals, and against a local AWS.
+//! Tests of the built command line as a process: on files, streams and terminals, and against a local AWS.
 
-// A test may fail by panicking; what both test binaries share is not all used in each.
+// A test may panic. Neither test binary uses all of the common support.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, dead_code)]
 
 mod aws;
@@ -19,7 +19,7 @@ use std::{
 use serde_json::{Value, json};
 use support::{gzip, local_aws::Account, local_aws::REGION, log_file, path};
 
-/// What a run has come to.
+/// The result of a run.
 #[derive(Debug)]
 pub struct Run {
     pub stdout: String,
@@ -33,13 +33,13 @@ impl Run {
         self.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 
-    /// Whom the alerts are about, newest first.
+    /// The names of the entities of the alerts, newest first.
     pub fn users(&self) -> Vec<String> {
         self.alerts().iter().map(|alert| alert["entity"]["name"].as_str().unwrap().to_owned()).collect()
     }
 }
 
-/// The command line, in the project's folder, without any of this machine's settings.
+/// The command line in the repository's folder, without environment variables.
 pub fn command(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_quarantine-scan"));
     command.args(arguments).current_dir(path("")).env_clear().stdin(Stdio::null());
@@ -56,7 +56,7 @@ pub fn scan(arguments: &[&str]) -> Run {
     run(command(arguments))
 }
 
-/// With this on standard input.
+/// Runs the command line with this standard input.
 pub fn scan_stream(arguments: &[&str], input: &[u8]) -> Run {
     let mut process = command(arguments);
     let mut process = process.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
@@ -66,7 +66,7 @@ pub fn scan_stream(arguments: &[&str], input: &[u8]) -> Run {
     Run { stdout: text(output.stdout), stderr: text(output.stderr), status: output.status.code() }
 }
 
-/// In a local account.
+/// The command line with the credentials of a local account.
 pub fn command_in(account: &Account, endpoint: &str, arguments: &[&str]) -> Command {
     let mut command = command(arguments);
     command.env("AWS_ENDPOINT_URL", endpoint).env("AWS_REGION", REGION);
@@ -78,7 +78,7 @@ pub fn scan_in(account: &Account, arguments: &[&str]) -> Run {
     run(command_in(account, &account.endpoint, arguments))
 }
 
-/// An empty folder of that name, below cargo's for tests.
+/// An empty folder of this name in cargo's folder for tests.
 pub fn folder(name: &str) -> PathBuf {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     if folder.exists() {
@@ -88,7 +88,7 @@ pub fn folder(name: &str) -> PathBuf {
     folder
 }
 
-/// A quarantine of that user at that time.
+/// The record of a quarantine of this user at this time.
 pub fn quarantine(user: &str, time: &str) -> Value {
     let mut record = log_file("quarantined")["Records"][1].clone();
     record["requestParameters"]["userName"] = json!(user);
@@ -96,7 +96,7 @@ pub fn quarantine(user: &str, time: &str) -> Value {
     record
 }
 
-/// A log file of these records, as it is stored.
+/// A stored log file of these records.
 pub fn stored(records: &[Value]) -> Vec<u8> {
     gzip(json!({ "Records": records }).to_string().as_bytes())
 }

@@ -1,4 +1,4 @@
-//! What people and programs see.
+//! The output for people and for programs.
 
 use std::{fs, process::Command};
 
@@ -9,7 +9,7 @@ use crate::{
     support::{path, python, schema::violation},
 };
 
-/// All outcomes.
+/// Log files with all outcomes.
 const LOG_FILES: &str = "events/log-files";
 
 fn assert_snapshot(name: &str, text: &str) {
@@ -18,7 +18,7 @@ fn assert_snapshot(name: &str, text: &str) {
     });
 }
 
-/// On a terminal of so many columns; once it shows that text, Ctrl-C is pressed.
+/// Runs the command line on a terminal of this width. Once the terminal shows `text`, Ctrl-C is pressed.
 fn on_terminal(columns: usize, text: &str, arguments: &[&str]) -> Run {
     let mut command = Command::new(python());
     command.arg(path("cli/tests/cli/terminal.py")).arg(columns.to_string()).arg(text);
@@ -27,7 +27,7 @@ fn on_terminal(columns: usize, text: &str, arguments: &[&str]) -> Run {
 }
 
 #[test]
-fn help_tells_what_there_is_and_shows_examples() {
+fn help_lists_every_option_and_shows_examples() {
     let mut text = String::new();
     for command in ["", "find", "replay", "enqueue", "explain", "rules"] {
         let arguments: Vec<&str> = [command, "--help"].into_iter().filter(|argument| !argument.is_empty()).collect();
@@ -41,24 +41,24 @@ fn help_tells_what_there_is_and_shows_examples() {
 }
 
 #[test]
-fn the_table_shows_all_outcomes_newest_first_a_row_a_line() {
+fn the_table_shows_all_outcomes_newest_first_with_one_line_per_row() {
     let found = scan(&[LOG_FILES]);
     assert_snapshot("scan_table", &found.stdout);
-    assert!(!found.stdout.contains('\u{1b}'), "colour where there is no terminal");
+    assert!(!found.stdout.contains('\u{1b}'), "colored without a terminal");
     assert_eq!(scan(&[LOG_FILES, "--denied-attempts", "off"]).stdout.lines().count(), 5);
     assert!(scan(&[LOG_FILES, "--color", "always"]).stdout.contains("\u{1b}["));
 }
 
 #[test]
-fn on_a_terminal_the_table_is_fitted_to_its_width_and_in_colour() {
+fn the_table_fits_the_width_of_a_terminal_and_is_colored_on_it() {
     for columns in [60, 80, 120, 250] {
         let shown = on_terminal(columns, "", &[LOG_FILES, "--color", "never"]);
         assert_eq!(shown.status, Some(1), "{}", shown.stdout);
-        // What a progress bar has drawn on a line, where the run took that long, is wiped out before the table.
+        // If the run took long enough for a progress bar, the bar is erased before the table.
         let left = |line: &'_ str| line.rsplit("\u{1b}[2K").next().unwrap().trim_end().to_owned();
         let rows: Vec<String> = shown.stdout.lines().map(left).filter(|line| !line.contains("incidents (")).collect();
         assert!(rows.iter().all(|row| row.chars().count() <= columns), "{columns}: {rows:#?}");
-        // Nothing is cut.
+        // No value is cut.
         let letters: String = rows.concat().chars().filter(|c| !c.is_whitespace()).collect();
         for part in ["2026-11-24T03:04:31Z", "removed", "123456789012", "userci-deploy", "quarantined"] {
             assert!(letters.contains(part), "{columns}: {part} in {rows:#?}");
@@ -76,13 +76,13 @@ fn the_readme_shows_what_happens() {
     let (command, table) = shown.trim().split_once('\n').unwrap();
     let paths = command.split('"').nth(1).unwrap().split(' ');
     let arguments: Vec<&str> = paths.chain(["--color", "never"]).collect();
-    let happens = on_terminal(97, "", &arguments).stdout.replace('\r', "");
-    assert!(happens.contains(table), "{happens}");
+    let shown_now = on_terminal(97, "", &arguments).stdout.replace('\r', "");
+    assert!(shown_now.contains(table), "{shown_now}");
 }
 
 #[test]
-fn on_a_terminal_a_bar_tells_how_far_it_is_and_ctrl_c_ends_it_with_what_was_found() {
-    // The terminal is standard input, too, on which nothing is typed.
+fn a_terminal_shows_a_progress_bar_and_ctrl_c_ends_the_run_with_what_was_found() {
+    // The terminal is also standard input, on which nothing is typed.
     let shown = on_terminal(120, "1 of 2 log files, ", &["events/log-files/quarantined.json", "-"]);
     assert!(shown.stdout.contains(" 1 match, "), "{:?}", shown.stdout);
     assert!(shown.stdout.contains("PARTIAL: stopped by a signal"), "{:?}", shown.stdout);
@@ -90,13 +90,13 @@ fn on_a_terminal_a_bar_tells_how_far_it_is_and_ctrl_c_ends_it_with_what_was_foun
 }
 
 #[test]
-fn json_is_one_array_of_the_functions_own_alerts() {
+fn json_is_one_array_of_the_alerts() {
     let found = scan(&[LOG_FILES, "--format", "json"]);
     let mut alerts: Vec<Value> = serde_json::from_str(&found.stdout).unwrap();
     assert_eq!(alerts.len(), 5);
     for alert in &mut alerts {
         assert_eq!(violation(alert), None, "{alert:#}");
-        // Of the time of the run.
+        // These fields depend on the time of the run.
         for field in ["createdAt", "detectedAt", "detectionLatencySeconds"] {
             alert[field] = json!("…");
         }
@@ -114,7 +114,7 @@ fn csv_has_a_header_and_no_cell_is_a_formula() {
     let mut record = quarantine("=cmd|' /C calc'!A0", "2026-11-24T03:02:11Z");
     record["userAgent"] = json!("@SUM(1+1)*cmd\r\n=2+3\u{202e}");
     record["sourceIPAddress"] = json!("+1,\"-2\"");
-    // Where cells are divided by semicolons, too.
+    // In some languages a semicolon separates cells.
     record["userIdentity"]["type"] = json!("a; =1+1;b");
     fs::write(folder.join("1.gz"), stored(&[record])).unwrap();
     let csv = scan(&[folder.to_str().unwrap(), "--format", "csv"]).stdout;
@@ -126,11 +126,11 @@ fn csv_has_a_header_and_no_cell_is_a_formula() {
 }
 
 #[test]
-fn nothing_that_a_log_holds_acts_on_a_terminal() {
+fn nothing_in_a_log_acts_on_a_terminal() {
     let folder = folder("hostile");
     let mut record = quarantine("\u{1b}[2J\u{202e}alice\u{9b}", "2026-11-24T03:02:11Z");
     record["userIdentity"]["arn"] = json!("arn\n\u{1b}]0;title\u{7}");
-    // Line breaks between the fields, too.
+    // With line breaks between the fields.
     fs::write(folder.join("1.json"), serde_json::to_string_pretty(&record).unwrap()).unwrap();
     for format in ["table", "json", "ndjson", "csv"] {
         let found = scan(&[folder.to_str().unwrap(), "--format", format]);
@@ -151,8 +151,9 @@ fn nothing_that_a_log_holds_acts_on_a_terminal() {
 }
 
 #[test]
-fn explain_tells_condition_by_condition() {
-    let (folder, mut text) = (folder("explain"), String::new());
+fn explain_shows_each_condition() {
+    let folder = folder("explain");
+    let mut text = String::new();
     let record = quarantine("alice", "2026-11-24T03:02:11Z");
     let mut look_alike = record.clone();
     look_alike["requestParameters"]["policyArn"] =
@@ -168,15 +169,15 @@ fn explain_tells_condition_by_condition() {
 }
 
 #[test]
-fn explain_says_which_record_it_wants() {
+fn explain_requires_exactly_one_record() {
     for (arguments, expected) in [
-        (vec!["explain", "events/log-files/quarantined.json"], "it holds 6 records; choose one by --event-id"),
+        (vec!["explain", "events/log-files/quarantined.json"], "it contains 6 records; choose one with --event-id"),
         (
             vec!["explain", "events/log-files/quarantined.json", "--event-id", "x"],
             "none of its 6 records has the eventID x",
         ),
-        (vec!["explain", "/nowhere"], "/nowhere cannot be read: No such file or directory (os error 2)"),
-        (vec!["explain", "Makefile"], "it is no JSON, or of more than one document"),
+        (vec!["explain", "/nowhere"], "cannot read /nowhere: No such file or directory (os error 2)"),
+        (vec!["explain", "Makefile"], "Makefile: it is not JSON, or has several documents"),
     ] {
         let explained = scan(&arguments);
         assert!(explained.stderr.contains(expected), "{}", explained.stderr);
@@ -190,7 +191,7 @@ fn explain_says_which_record_it_wants() {
 }
 
 #[test]
-fn the_rules_are_printed_for_people_and_programs() {
+fn the_rules_are_printed_as_a_table_and_as_json() {
     assert_snapshot("scan_rules", &scan(&["rules"]).stdout);
     let rules: Vec<Value> = serde_json::from_str(&scan(&["rules", "--format", "json"]).stdout).unwrap();
     assert_eq!(rules.len(), 3);
@@ -198,7 +199,7 @@ fn the_rules_are_printed_for_people_and_programs() {
 }
 
 #[test]
-fn every_error_of_the_arguments_is_a_sentence() {
+fn every_argument_error_says_what_to_use() {
     let mut text = String::new();
     for arguments in [
         vec!["x", "--since", "yesterday"],

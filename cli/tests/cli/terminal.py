@@ -1,4 +1,4 @@
-"""Runs a command on a terminal of so many columns, and prints what it has shown. Once it shows TEXT, Ctrl-C is pressed.
+"""Runs a command on a terminal of this width and prints its output. Once the terminal shows TEXT, presses Ctrl-C.
 
     python terminal.py COLUMNS TEXT COMMAND…
 """
@@ -19,7 +19,7 @@ shown = b""
 while True:
     try:
         part = os.read(terminal, 65536)
-    except OSError:  # Linux's way to say that the other side is closed.
+    except OSError:  # On Linux, the other side was closed.
         break
     if not part:
         break

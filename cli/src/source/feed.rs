@@ -1,0 +1,118 @@
+//! What the sources send to a search.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, AtomicUsize, Ordering},
+};
+
+use quarantine_alert::{
+    scan::Needles,
+    trail::{log_file::LogFile, record::Record},
+};
+use tokio::sync::mpsc::Sender;
+
+use crate::{coverage::FileEnd, filter::Filter};
+
+/// How a command judges a candidate, in the threads that read.
+pub type Judge<T> = Box<dyn Fn(Record) -> Judged<T> + Send + Sync>;
+
+/// What a command makes of a candidate.
+pub enum Judged<T> {
+    Wanted(T),
+    Unwanted,
+    /// It cannot be judged, for this reason. Its file counts as not read.
+    Unclear(&'static str),
+}
+
+/// What the sources of a search share.
+pub struct Feed<T> {
+    pub needles: Needles,
+    pub filter: Filter,
+    pub tally: Arc<Tally>,
+    pub judge: Judge<T>,
+    pub out: Sender<FromSource<T>>,
+}
+
+/// What a source sends. `target` is the target's number.
+pub enum FromSource<T> {
+    Item { item: T, log_file: Arc<LogFile> },
+    Unclear { target: usize, log_file: Arc<LogFile>, reason: &'static str },
+    End { target: usize, ended: FileEnd },
+}
+
+impl<T> Feed<T> {
+    /// What becomes of a candidate.
+    pub fn candidate(&self, target: usize, log_file: &Arc<LogFile>, record: Record) -> Option<FromSource<T>> {
+        let log_file = log_file.clone();
+        if record.event_source.is_none() || record.event_name.is_none() {
+            // For example the output of `aws cloudtrail lookup-events`, or a list of whole log files.
+            let reason = "contains a search term in a document that is not a CloudTrail record";
+            return Some(FromSource::Unclear { target, log_file, reason });
+        }
+        if !self.filter.wants(&record) {
+            return None;
+        }
+        match (self.judge)(record) {
+            Judged::Wanted(item) => Some(FromSource::Item { item, log_file }),
+            Judged::Unwanted => None,
+            Judged::Unclear(reason) => Some(FromSource::Unclear { target, log_file, reason }),
+        }
+    }
+
+    /// Sends to the search. Nothing receives it after the run has ended.
+    pub async fn send(&self, found: FromSource<T>) {
+        let _ = self.out.send(found).await;
+    }
+
+    /// [`Feed::send`] for a thread.
+    pub fn blocking_send(&self, found: FromSource<T>) {
+        let _ = self.out.blocking_send(found);
+    }
+
+    /// Whether the run has ended.
+    pub fn is_over(&self) -> bool {
+        self.out.is_closed()
+    }
+}
+
+/// What the sources have come across so far.
+#[derive(Default)]
+pub struct Tally {
+    /// Log files to read.
+    listed: AtomicU64,
+    /// Files and objects that are not log files by their key, or not wanted.
+    skipped: AtomicU64,
+    /// Sources that may list more.
+    listing: AtomicUsize,
+}
+
+impl Tally {
+    pub fn listed(&self) -> u64 {
+        self.listed.load(Ordering::Relaxed)
+    }
+
+    pub fn skipped(&self) -> u64 {
+        self.skipped.load(Ordering::Relaxed)
+    }
+
+    /// Whether more may be listed.
+    pub fn is_listing(&self) -> bool {
+        self.listing.load(Ordering::Relaxed) > 0
+    }
+
+    pub fn list(&self, count: usize) {
+        self.listed.fetch_add(count as u64, Ordering::Relaxed);
+    }
+
+    pub fn skip(&self, count: usize) {
+        self.skipped.fetch_add(count as u64, Ordering::Relaxed);
+    }
+
+    pub fn begin(&self) {
+        self.listing.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub fn end(&self) {
+        self.listing.fetch_sub(1, Ordering::Relaxed);
+    }
+}

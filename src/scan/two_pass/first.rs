@@ -1,0 +1,103 @@
+//! The first pass: inflates a file and searches it for needles.
+
+use bytes::{Buf, Bytes};
+
+use super::{OtherText, PassState, Settings};
+use crate::scan::{Documents, Fault, Needles, inflate::Inflate, needles::Search};
+
+pub(super) struct FirstPass<'n> {
+    inflate: Inflate,
+    search: Search<'n>,
+    settings: Settings,
+    first_byte: Option<u8>,
+    last_byte: Option<u8>,
+    blocks: u64,
+    fault: Option<Fault>,
+}
+
+/// What the first pass found.
+pub(super) struct FirstPassEnd {
+    pub inflated_bytes: u64,
+    /// Where the last needle ends, in inflated bytes. `None` if there is no candidate.
+    pub last_needle: Option<u64>,
+    /// Whether the file is whole. The readable part of a broken one may still contain candidates.
+    pub checked: Result<(), Fault>,
+}
+
+impl<'n> FirstPass<'n> {
+    /// After this many blocks it gives way. Not after each one, since a file keeps its block meanwhile, and most files
+    /// are searched in one.
+    const BLOCKS_AT_ONCE: u64 = 4;
+
+    pub fn new(needles: &'n Needles, settings: Settings) -> Self {
+        FirstPass {
+            inflate: Inflate::new(settings.limit_mib),
+            search: Search::new(needles),
+            settings,
+            first_byte: None,
+            last_byte: None,
+            blocks: 0,
+            fault: None,
+        }
+    }
+
+    /// Searches the next block at the front of the chunk.
+    pub fn search(&mut self, chunk: &mut Bytes) -> PassState {
+        let mut rest = chunk.as_ref();
+        let searched = self.search_block(&mut rest);
+        let used = chunk.len() - rest.len();
+        chunk.advance(used);
+        match searched {
+            Ok(false) => PassState::Spent,
+            Ok(true) if self.blocks.is_multiple_of(Self::BLOCKS_AT_ONCE) => PassState::Yield,
+            Ok(true) => PassState::Block,
+            Err(fault) => {
+                self.fault = Some(fault);
+                PassState::Enough
+            }
+        }
+    }
+
+    /// `false` when the chunk is used up.
+    fn search_block(&mut self, chunk: &mut &[u8]) -> Result<bool, Fault> {
+        let documents = self.settings.documents;
+        let is_text = |byte: &&u8| !documents.is_blank(**byte);
+        let Some(block) = self.inflate.next(chunk)? else { return Ok(false) };
+        self.blocks += 1;
+        self.search.push(block);
+        self.last_byte = block.iter().rfind(is_text).copied().or(self.last_byte);
+        if self.first_byte.is_none() {
+            self.first_byte = block.iter().find(is_text).copied();
+            // Programs, films and archives contain a zero early on.
+            let has_zero = block.contains(&0);
+            let is_binary = has_zero && !self.inflate.is_gzip();
+            if self.settings.other_text == OtherText::FirstBlock || is_binary {
+                self.begins_like_json()?;
+            }
+        }
+        Ok(true)
+    }
+
+    fn begins_like_json(&self) -> Result<(), Fault> {
+        match self.first_byte {
+            None | Some(b'{' | b'[') => Ok(()),
+            Some(byte) if self.inflate.is_gzip() => Err(Fault::GzipOfOther(byte)),
+            Some(byte) => Err(Fault::NeitherGzipNorJson(byte)),
+        }
+    }
+
+    fn ends_like_json(&self) -> Result<(), Fault> {
+        match (self.first_byte, self.last_byte) {
+            (None, _) | (_, None) => Err(Fault::Empty),
+            (Some(b'{'), Some(b'}')) | (Some(b'['), Some(b']')) => Ok(()),
+            (_, Some(b'}' | b']')) if self.settings.documents == Documents::Many => Ok(()),
+            _ => Err(Fault::TruncatedJson),
+        }
+    }
+
+    pub fn finish(mut self) -> FirstPassEnd {
+        let read = self.fault.take().map_or(Ok(()), Err).and_then(|()| self.inflate.finish());
+        let checked = read.and_then(|()| self.begins_like_json()).and_then(|()| self.ends_like_json());
+        FirstPassEnd { inflated_bytes: self.inflate.inflated_bytes(), last_needle: self.search.last(), checked }
+    }
+}
