@@ -313,7 +313,7 @@ class Deployed(unittest.TestCase):
             ("s3:GetObject", "access denied", False),
             ("dynamodb:GetItem", "the dedup table", True),
             ("dynamodb:PutItem", "the dedup table", True),
-            ("sns:Publish", "does not take the alert", False),
+            ("sns:Publish", "cannot publish to the topic", False),
         ]
         for number, (action, said, alerted) in enumerate(table):
             with self.subTest(action):

@@ -36,7 +36,7 @@ class Relay(http.server.ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), RelayHandler)
         self.endpoint = f"http://127.0.0.1:{self.server_port}"
         self.target = None
-        self.mails = []
+        self.emails = []
 
 
 class RelayHandler(http.server.BaseHTTPRequestHandler):
@@ -44,7 +44,7 @@ class RelayHandler(http.server.BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         form = urllib.parse.parse_qs(body.decode(errors="replace"))
         if form.get("Action") == ["Publish"]:
-            self.server.mails.append((form["Subject"][0], json.loads(form["Message"][0])["email"]))
+            self.server.emails.append((form["Subject"][0], json.loads(form["Message"][0])["email"]))
         upstream = http.client.HTTPConnection(self.server.target)
         upstream.request(self.command, self.path, body, dict(self.headers))
         answer = upstream.getresponse()
@@ -116,18 +116,18 @@ def demo(bootstrap):
         put = time.monotonic()
         s3.put_object(Bucket=BUCKET, Key=KEY, Body=body)
         print(f"   s3://{BUCKET}/{KEY}")
-        subject, mail = wait_for("the alert email", lambda: mailbox.mails and mailbox.mails[0])
+        subject, email = wait_for("the alert email", lambda: mailbox.emails and mailbox.emails[0])
 
         step(f"{time.monotonic() - put:.1f} s later, security@example.com receives this email")
-        print(textwrap.indent(f"Subject: {subject}\n\n{mail}", "   │ ", lambda _: True))
+        print(textwrap.indent(f"Subject: {subject}\n\n{email}", "   │ ", lambda _: True))
 
         step("CloudTrail delivers the same log file again")
         s3.put_object(Bucket=BUCKET, Key=KEY, Body=body)
         sentence = "Suppressed match: its incident is alerted."
         [line] = wait_for("the suppressed match", lambda: logged(logs, outputs["LogGroupName"], sentence))
         print(f"   {line}")
-        if len(mailbox.mails) != 1:
-            sys.exit(f"expected one email for one incident, but {len(mailbox.mails)} were sent")
+        if len(mailbox.emails) != 1:
+            sys.exit(f"expected one email for one incident, but {len(mailbox.emails)} were sent")
         step("One incident, one alert. Stopping the local AWS")
 
 

@@ -1,4 +1,4 @@
-//! What is published, for each outcome.
+//! The alerts that are published for each outcome.
 
 use proptest::{prelude::*, strategy::ValueTree, test_runner::TestRunner};
 use serde_json::{Value, json};
@@ -34,7 +34,7 @@ async fn each_outcome_is_alerted_with_its_severity() {
 }
 
 #[tokio::test]
-async fn denied_attempts_can_be_silenced() {
+async fn denied_attempts_can_be_switched_off() {
     let account = Account::new().await;
     put_log_files(&account, &["denied"]).await;
     let mut function = Function::start_with(&account, &account.endpoint, &[("DENIED_ATTEMPTS", "off")]);
@@ -55,9 +55,9 @@ async fn the_proof_of_life_is_marked_as_a_test() {
     assert!(alert["title"].as_str().unwrap().starts_with("TEST "));
 }
 
-/// The check that all alerts go through can fail.
+/// The validator of all alerts can fail.
 #[tokio::test]
-async fn the_schema_refuses_a_missing_an_unknown_and_a_wrong_key() {
+async fn the_schema_rejects_missing_unknown_and_invalid_keys() {
     let account = Account::new().await;
     put_log_files(&account, &["quarantined"]).await;
     let mut function = Function::start(&account);
@@ -76,7 +76,7 @@ async fn the_schema_refuses_a_missing_an_unknown_and_a_wrong_key() {
     assert!(changed(|alert| alert["dedupKey"] = json!("é")));
 }
 
-/// A string that somebody chose to harm whoever reads it: up to the size that CloudTrail logs, and beyond.
+/// A string that an attacker chose to harm its readers, up to the size that CloudTrail logs and beyond.
 fn hostile() -> impl Strategy<Value = String> {
     let piece = prop::sample::select(vec![
         "x",
@@ -95,9 +95,9 @@ fn hostile() -> impl Strategy<Value = String> {
     (piece, times).prop_map(|(piece, times)| piece.repeat(times))
 }
 
-/// SNS's own rules, which the local one does not know: <https://docs.aws.amazon.com/sns/latest/api/API_Publish.html>
+/// The local SNS does not check these rules: <https://docs.aws.amazon.com/sns/latest/api/API_Publish.html>
 #[tokio::test]
-async fn whatever_a_log_holds_what_goes_over_the_wire_keeps_to_the_rules_of_sns() {
+async fn published_messages_obey_the_rules_of_sns_for_any_record() {
     let mut runner = TestRunner::deterministic();
     let mut records: Vec<Value> = (0..14)
         .map(|number| {
@@ -124,7 +124,8 @@ async fn whatever_a_log_holds_what_goes_over_the_wire_keeps_to_the_rules_of_sns(
     let answer = function.invoke(&delivery(&account, &[&key("hostile")])).unwrap();
     assert!(failed_items(&answer).is_empty(), "{:#?}", function.log());
 
-    let (mut truncated, published) = (0, wire.seen("Publish"));
+    let mut truncated = 0;
+    let published = wire.seen("Publish");
     assert_eq!(published.len(), records.len());
     for seen in published {
         let field = |name: &str| seen.request.form_field(name).unwrap_or_else(|| panic!("no {name}"));
@@ -136,7 +137,9 @@ async fn whatever_a_log_holds_what_goes_over_the_wire_keeps_to_the_rules_of_sns(
         let mut bytes = message.len();
         for number in 1..=6 {
             let attribute = |part: &str| field(&format!("MessageAttributes.entry.{number}.{part}"));
-            let (name, kind, value) = (attribute("Name"), attribute("Value.DataType"), attribute("Value.StringValue"));
+            let name = attribute("Name");
+            let kind = attribute("Value.DataType");
+            let value = attribute("Value.StringValue");
             assert!(!value.trim().is_empty() && kind == "String", "{name}");
             bytes += name.len() + kind.len() + value.len();
         }
@@ -145,7 +148,8 @@ async fn whatever_a_log_holds_what_goes_over_the_wire_keeps_to_the_rules_of_sns(
         let alert: Value = serde_json::from_str(bodies["default"].as_str().unwrap()).unwrap();
         assert_eq!(violation(&alert), None);
         truncated += u32::from(alert["truncated"] == true);
-        let (email, sms) = (bodies["email"].as_str().unwrap(), bodies["sms"].as_str().unwrap());
+        let email = bodies["email"].as_str().unwrap();
+        let sms = bodies["sms"].as_str().unwrap();
         assert!(email.lines().count() <= 60 && !email.lines().any(|line| line.starts_with("Bcc")));
         assert!(email.chars().all(|c| c == '\n' || !c.is_control() && !"\u{202e}\u{200b}".contains(c)));
         assert!(sms.len() <= 140 && sms.is_ascii());
@@ -153,5 +157,5 @@ async fn whatever_a_log_holds_what_goes_over_the_wire_keeps_to_the_rules_of_sns(
             assert!(!command.contains("$(") && !command.contains('`'), "{command}");
         }
     }
-    assert!(truncated > 3, "the records were too mild");
+    assert!(truncated > 3, "too few alerts were truncated: {truncated}");
 }

@@ -1,4 +1,4 @@
-//! What cannot be handled fails alone, with a sentence that says what to do.
+//! An item that cannot be handled fails alone, with an error that says what to do.
 
 use serde_json::json;
 
@@ -13,15 +13,15 @@ fn quarantined() -> String {
     log_file("quarantined").to_string()
 }
 
-/// A whole match, then a break in the middle of a later record.
+/// A log file with a readable match, truncated in a later record.
 fn truncated() -> Vec<u8> {
     let long: String = (0..2000).map(|n| format!("{{\"eventID\":\"{n}\"}},")).collect();
     let stored = gzip(quarantined().replace("]}", &format!(",{long}{{}}]}}")).as_bytes());
     stored[..stored.len() * 3 / 4].to_vec()
 }
 
-/// Delivers an object under the key `bad`, with a quarantine beside it. The bad item alone must fail; the
-/// neighbour must be alerted, and so must be what was readable. Gives what the function said of it.
+/// Delivers an object with the key `bad` and a quarantine in one batch. Only the bad item must fail. The quarantine and
+/// the readable matches must be alerted. Returns the function's error.
 async fn fails_alone(bad: Option<Vec<u8>>, readable_matches: usize) -> String {
     let account = Account::new().await;
     put_log_files(&account, &["panther-seed"]).await;
@@ -32,14 +32,15 @@ async fn fails_alone(bad: Option<Vec<u8>>, readable_matches: usize) -> String {
     let answer = function.invoke(&delivery(&account, &[&key("bad"), &key("panther-seed")])).unwrap();
     assert_eq!(failed_items(&answer), ["1"]);
     account.alerts(1 + readable_matches).await;
-    complaint(&function.log(), &account)
+    logged_error(&function.log(), &account)
 }
 
-/// The one line above INFO; it names the object.
-fn complaint(log: &[LogLine], account: &Account) -> String {
-    // Of a broken log file, what else is in it is not known either.
-    let is_complaint = |line: &&LogLine| line.level() != "INFO" && !line.message().starts_with("Related activity");
-    let lines: Vec<&LogLine> = log.iter().filter(is_complaint).collect();
+/// The only line above INFO that names the item. It names the object.
+fn logged_error(log: &[LogLine], account: &Account) -> String {
+    // A broken log file has no related activity either.
+    let is_error =
+        |line: &&LogLine| line.level() != "INFO" && !line.message().starts_with("The alert has no related activity: ");
+    let lines: Vec<&LogLine> = log.iter().filter(is_error).collect();
     let [line] = lines[..] else { panic!("{log:#?}") };
     assert_eq!(line.field("item"), &json!("1"));
     assert!(line.message().starts_with(&format!("s3://{}/{} ", account.bucket, key("bad"))), "{}", line.message());
@@ -59,18 +60,18 @@ async fn gzip_of_something_else_fails_alone() {
 #[tokio::test]
 async fn json_without_records_fails_alone() {
     let text = quarantined().replace("Records", "records");
-    assert!(fails_alone(Some(gzip(text.as_bytes())), 0).await.contains("no list \"Records\""));
+    assert!(fails_alone(Some(gzip(text.as_bytes())), 0).await.contains("without a \"Records\" list"));
 }
 
 #[tokio::test]
-async fn of_a_truncated_log_file_the_readable_match_is_alerted_and_the_item_fails() {
-    assert!(fails_alone(Some(truncated()), 1).await.contains("cut short"));
+async fn a_truncated_log_file_alerts_its_readable_match_then_fails() {
+    assert!(fails_alone(Some(truncated()), 1).await.contains("the gzip stream ends early"));
 }
 
 #[tokio::test]
-async fn of_malformed_json_the_readable_match_is_alerted_and_the_item_fails() {
+async fn a_malformed_log_file_alerts_its_readable_match_then_fails() {
     let text = quarantined().replace("]}", ",{\"x\":CompromisedKeyQuarantine}]}");
-    assert!(fails_alone(Some(gzip(text.as_bytes())), 1).await.contains("no JSON object"));
+    assert!(fails_alone(Some(gzip(text.as_bytes())), 1).await.contains("is not a JSON object"));
 }
 
 #[tokio::test]
@@ -79,15 +80,15 @@ async fn a_missing_object_fails_alone() {
 }
 
 #[tokio::test]
-async fn a_log_file_past_the_limit_fails() {
+async fn a_log_file_above_the_size_limit_fails() {
     let account = Account::new().await;
     account.put(&key("bad"), gzip(&[b' '; 3 * 1024 * 1024])).await;
     let mut function = Function::start_with(&account, &account.endpoint, &[("MAX_INFLATED_MIB", "2")]);
     assert_eq!(failed_items(&function.invoke(&delivery(&account, &[&key("bad")])).unwrap()), ["1"]);
-    assert!(complaint(&function.log(), &account).contains("MAX_INFLATED_MIB; raise it"));
+    assert!(logged_error(&function.log(), &account).contains("(MAX_INFLATED_MIB); raise the limit"));
 }
 
-/// S3 answers every read of `bad` like this.
+/// The error after S3 has answered every read of `bad` with this status and body.
 async fn read_fails(status: u16, body: &'static str) -> String {
     let account = Account::new().await;
     put_log_files(&account, &["panther-seed"]).await;
@@ -98,7 +99,7 @@ async fn read_fails(status: u16, body: &'static str) -> String {
     let answer = function.invoke(&delivery(&account, &[&key("bad"), &key("panther-seed")])).unwrap();
     assert_eq!(failed_items(&answer), ["1"]);
     account.alerts(1).await;
-    complaint(&function.log(), &account)
+    logged_error(&function.log(), &account)
 }
 
 #[tokio::test]
@@ -108,7 +109,7 @@ async fn a_denied_read_fails_alone() {
 }
 
 #[tokio::test]
-async fn a_topic_that_refuses_fails_the_item() {
+async fn a_missing_topic_fails_the_item() {
     let account = Account::new().await;
     put_log_files(&account, &["quarantined", "clean"]).await;
     let nowhere = account.topic.replace(":alerts", ":nowhere");
@@ -121,7 +122,7 @@ async fn a_topic_that_refuses_fails_the_item() {
 }
 
 #[tokio::test]
-async fn without_its_table_it_alerts_all_the_same_and_says_so() {
+async fn a_missing_dedup_table_marks_the_alert_but_does_not_stop_it() {
     let account = Account::new().await;
     put_log_files(&account, &["quarantined"]).await;
     account.dynamodb.delete_table().table_name(&account.table).send().await.unwrap();
@@ -131,19 +132,18 @@ async fn without_its_table_it_alerts_all_the_same_and_says_so() {
     let [alert] = account.alerts(1).await.try_into().unwrap();
     assert_eq!(alert["dedupDegraded"], true);
 
-    // In the same process, memory takes the table's place.
+    // In the same process, memory replaces the table.
     assert!(failed_items(&function.invoke(&delivery).unwrap()).is_empty());
     account.alerts(0).await;
     let log = function.log();
-    assert_eq!(count(&log, "Published alert without the dedup table: it may be a copy."), 1);
+    assert_eq!(count(&log, "Published alert without the dedup table: it may be a duplicate."), 1);
     assert!(
-        log.iter()
-            .any(|line| line.level() == "WARN" && line.message().contains("the dedup table dedup cannot be used"))
+        log.iter().any(|line| line.level() == "WARN" && line.message().contains("cannot use the dedup table dedup"))
     );
 }
 
 #[tokio::test]
-async fn while_the_table_can_be_read_but_not_written_memory_suppresses_from_one_invocation_to_the_next() {
+async fn memory_suppresses_across_invocations_while_the_table_cannot_be_written() {
     let account = Account::new().await;
     put_log_files(&account, &["quarantined"]).await;
     let body = r#"{"__type":"com.amazon.coral.service#AccessDeniedException","message":"not authorized"}"#;
@@ -173,7 +173,7 @@ async fn an_unknown_shape_is_an_error_that_shows_no_value() {
 
     let mut batch = event("sqs-s3-object-created", &account);
     let mut bad = batch["Records"][0].clone();
-    bad["body"] = json!("no JSON at all");
+    bad["body"] = json!("not JSON");
     bad["messageId"] = json!("bad");
     batch["Records"].as_array_mut().unwrap().insert(0, bad);
     assert_eq!(failed_items(&function.invoke(&batch).unwrap()), ["bad"]);
@@ -181,24 +181,24 @@ async fn an_unknown_shape_is_an_error_that_shows_no_value() {
 }
 
 #[tokio::test]
-async fn a_bad_variable_stops_the_start_with_one_line() {
+async fn an_invalid_variable_stops_the_function_with_one_line() {
     let account = Account::new().await;
     for (variables, line) in [
-        ([("ALERT_TOPIC_ARN", ""), ("DEDUP_TABLE", "dedup")], "ALERT_TOPIC_ARN is not set; set it to the ARN of"),
-        ([("DEDUP_TABLE", "a b"), ("DENIED_ATTEMPTS", "on")], "DEDUP_TABLE is \"a b\"; set it to the name of"),
+        ([("ALERT_TOPIC_ARN", ""), ("DEDUP_TABLE", "dedup")], "ALERT_TOPIC_ARN is not set; use the ARN of"),
+        ([("DEDUP_TABLE", "a b"), ("DENIED_ATTEMPTS", "on")], "DEDUP_TABLE is \"a b\"; use the name of"),
     ] {
         let mut function = Function::start_with(&account, &account.endpoint, &variables);
         assert_eq!(function.wait(), Some(1));
-        let [complaint] = function.log().try_into().unwrap();
-        assert!(complaint.level() == "ERROR" && complaint.message().starts_with(line), "{complaint:?}");
+        let [error] = function.log().try_into().unwrap();
+        assert!(error.level() == "ERROR" && error.message().starts_with(line), "{error:?}");
     }
 }
 
-/// All sentences in one file, to be read at once: `tests/snapshots/errors.snap`.
+/// All error sentences are in one file, `tests/snapshots/errors.snap`, so that a person can review them together.
 #[tokio::test]
-async fn every_error_is_a_sentence_that_says_what_to_do() {
+async fn every_error_is_a_sentence_that_names_its_object() {
     let account = Account::new().await;
-    // Of another user, since a match of the same incident would wait for the first one's lease.
+    // Another user, since a match of the same incident would wait for the lease of the first match.
     let malformed = quarantined().replace("ci-deploy", "other").replace("]}", ",{\"x\":CompromisedKeyQuarantine}]}");
     for (name, bytes) in [
         ("neither", b"hello".to_vec()),
@@ -276,12 +276,12 @@ async fn every_error_is_a_sentence_that_says_what_to_do() {
         .filter(|line| line.level() != "INFO")
         .map(|line| format!("{:<6}{}", line.level(), line.message().replace(&account.id, "123456789012")))
         .collect();
-    // A log file's end and the publish of its match may come in either order.
+    // The end of a log file and the publish of its match may be logged in either order.
     sentences.sort();
     insta::with_settings!({ snapshot_path => "../snapshots", prepend_module_to_snapshot => false }, {
         insta::assert_snapshot!("errors", sentences.join("\n"));
     });
-    let of_objects =
+    let about_objects =
         sentences.iter().filter(|sentence| sentence[6..].starts_with("s3://logs-123456789012/AWSLogs/")).count();
-    assert_eq!(of_objects, names.len());
+    assert_eq!(about_objects, names.len());
 }

@@ -1,4 +1,4 @@
-//! The function dies at each request of the way, the delivery comes again, and the alerts are counted.
+//! The function is killed at each request of the pipeline, the delivery is redelivered, and the alerts are counted.
 
 use std::iter::zip;
 
@@ -11,10 +11,11 @@ use crate::support::{
 
 struct Cell {
     request: &'static str,
-    /// Which request of that operation: the first is of the claim, the second of the completion.
+    /// Its number among the requests of the operation. The first GetItem and PutItem are of the claim, the second of the
+    /// completion.
     number: usize,
     after: bool,
-    /// One, but where the alert was out and nobody knew.
+    /// Two if the function died between the publish and its completion.
     alerts: usize,
 }
 
@@ -50,12 +51,12 @@ async fn crash(cell: &Cell) -> usize {
     assert!(answer.is_none() || (request, after) == ("Answer", true), "the function should have died");
     function.wait();
 
-    // The queue delivers it again after six minutes, when no lease lives any more.
+    // The queue redelivers it after six minutes, when all leases have expired.
     account.end_leases().await;
     let mut function = Function::start(&account);
     assert!(failed_items(&function.invoke(&delivery).unwrap()).is_empty());
-    let alerts = account.every_alert().await;
-    // Copies bear the same id, so that whoever reads them can tell.
+    let alerts = account.new_alerts().await;
+    // Duplicates have the same id, so that readers can recognize them.
     assert!(alerts.iter().all(|alert| alert["alertId"] == alerts[0]["alertId"]));
     alerts.len()
 }
@@ -95,7 +96,7 @@ fn two_functions_on_the_same_deliveries_alert_once() {
                 });
             }
         });
-        account.every_alert().await.len()
+        account.new_alerts().await.len()
     });
     assert_eq!(alerts, vec![3; rounds.len()]);
 }

@@ -1,11 +1,11 @@
-//! Every envelope in which a delivery comes; the payloads are those of `events/`.
+//! Every envelope of a delivery. The payloads are in `events/`.
 
 use serde_json::Value;
 
 use crate::support::{Function, count, event, failed_items, local_aws::Account, put_log_files};
 
-/// The delivery of the quarantine in this envelope alerts, or is suppressed where an earlier one was alerted.
-fn is_delivered(function: &mut Function, account: &Account, name: &str) {
+/// Asserts that the function acknowledges this payload.
+fn acknowledges(function: &mut Function, account: &Account, name: &str) {
     let answer = function.invoke(&event(name, account)).unwrap_or_else(|error| panic!("{name}: {error}"));
     if name.starts_with("sqs-") {
         assert!(failed_items(&answer).is_empty(), "{name}");
@@ -15,7 +15,7 @@ fn is_delivered(function: &mut Function, account: &Account, name: &str) {
 }
 
 #[tokio::test]
-async fn every_envelope_brings_its_log_file() {
+async fn every_envelope_delivers_its_log_file() {
     let account = Account::new().await;
     put_log_files(&account, &["quarantined", "clean"]).await;
     let mut function = Function::start(&account);
@@ -31,12 +31,12 @@ async fn every_envelope_brings_its_log_file() {
         "sqs-cloudtrail-raw",
     ];
     for name in names {
-        is_delivered(&mut function, &account, name);
+        acknowledges(&mut function, &account, name);
     }
     account.alerts(1).await;
     let (log, metrics) = function.log_and_metrics();
     assert_eq!(count(&log, "Suppressed match: its incident is alerted."), names.len() - 1);
-    // The raw notification of CloudTrail names two log files.
+    // CloudTrail's raw notification names two log files.
     assert_eq!(metrics["FilesScanned"] as usize, names.len() + 1);
     assert_eq!(metrics["FilesDelivered"], metrics["FilesScanned"] + metrics["FilesSkipped"] + metrics["FilesFailed"]);
     assert_eq!(
@@ -47,19 +47,19 @@ async fn every_envelope_brings_its_log_file() {
 }
 
 #[tokio::test]
-async fn a_record_by_eventbridge_alerts_and_its_log_file_later_does_not() {
+async fn a_record_from_eventbridge_alerts_and_its_log_file_is_suppressed() {
     let account = Account::new().await;
     put_log_files(&account, &["quarantined"]).await;
     let mut function = Function::start(&account);
-    is_delivered(&mut function, &account, "sqs-eventbridge-cloudtrail-record");
+    acknowledges(&mut function, &account, "sqs-eventbridge-cloudtrail-record");
     let [alert] = account.alerts(1).await.try_into().unwrap();
     assert_eq!((&alert["source"]["bucket"], &alert["source"]["key"]), (&Value::Null, &Value::Null));
-    is_delivered(&mut function, &account, "sqs-s3-object-created");
+    acknowledges(&mut function, &account, "sqs-s3-object-created");
     account.alerts(0).await;
 }
 
 #[tokio::test]
-async fn what_is_no_delivery_of_a_log_file_is_acknowledged() {
+async fn payloads_without_a_log_file_are_acknowledged() {
     let account = Account::new().await;
     let mut function = Function::start(&account);
     for name in [
@@ -69,26 +69,26 @@ async fn what_is_no_delivery_of_a_log_file_is_acknowledged() {
         "eventbridge-object-deleted",
         "sqs-sns-cloudtrail-validation",
     ] {
-        is_delivered(&mut function, &account, name);
+        acknowledges(&mut function, &account, name);
     }
     assert!(function.log().is_empty());
 }
 
 #[tokio::test]
-async fn a_subscription_to_be_confirmed_fails_with_a_sentence_and_is_not_fetched() {
+async fn a_subscription_confirmation_fails_with_instructions() {
     let account = Account::new().await;
     let mut function = Function::start(&account);
     let answer = function.invoke(&event("sqs-sns-subscription-confirmation", &account)).unwrap();
     assert_eq!(failed_items(&answer).len(), 1);
     let (log, metrics) = function.log_and_metrics();
-    assert!(log[0].message().contains("confirm it at the topic"), "{log:#?}");
-    assert_eq!((metrics["PermanentFailures"], metrics["PassingFailures"]), (1, 0));
+    assert!(log[0].message().contains("confirm it in the SNS console"), "{log:#?}");
+    assert_eq!((metrics["PermanentFailures"], metrics["TransientFailures"]), (1, 0));
 }
 
 #[tokio::test]
-async fn of_several_log_files_in_one_notification_one_fails_and_the_others_are_alerted() {
+async fn a_missing_log_file_does_not_stop_the_others_of_its_notification() {
     let account = Account::new().await;
-    // Of the two log files of the third message one is missing.
+    // One of the two log files of the third message is missing.
     put_log_files(&account, &["clean", "quarantined", "panther-seed", "failed"]).await;
     let mut function = Function::start(&account);
     let batch = event("sqs-batch", &account);

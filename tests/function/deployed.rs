@@ -1,4 +1,4 @@
-//! What a user runs: the template as deployed, the function under cargo-lambda.
+//! The deployed template, and the function under cargo-lambda.
 
 use std::{collections::BTreeMap, process::Command};
 
@@ -11,7 +11,7 @@ use crate::support::{
 
 const BOOTSTRAP: &str = env!("CARGO_BIN_EXE_quarantine-alert");
 
-/// Creates a stack of `template.yaml`; gives its outputs.
+/// Creates a stack from `template.yaml` and returns its outputs.
 fn deploy(account: &Account, parameters: &[String]) -> BTreeMap<String, String> {
     let mut command = Command::new(python());
     command.arg(path("tools/local_aws.py"));
@@ -22,14 +22,14 @@ fn deploy(account: &Account, parameters: &[String]) -> BTreeMap<String, String> 
 }
 
 #[tokio::test]
-async fn the_deployed_template_alerts_with_its_own_permissions_alone() {
+async fn the_deployed_template_alerts_with_only_its_own_permissions() {
     let server = Server::start(&["--auth"]);
     let mut account = Account::at(&server.endpoint, "123456789012");
     account.s3.create_bucket().bucket(&account.bucket).send().await.unwrap();
-    let on =
+    let eventbridge =
         NotificationConfiguration::builder().event_bridge_configuration(EventBridgeConfiguration::builder().build());
     let put = account.s3.put_bucket_notification_configuration().bucket(&account.bucket);
-    put.notification_configuration(on.build()).send().await.unwrap();
+    put.notification_configuration(eventbridge.build()).send().await.unwrap();
 
     let outputs = deploy(&account, &["Source=existing-bucket".into(), format!("LogBucketName={}", account.bucket)]);
     account.alert_queue = account.subscribe(&outputs["AlertTopicArn"], "alerts").await;

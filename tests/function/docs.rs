@@ -1,6 +1,12 @@
-//! The documentation shows what happens.
+//! The documentation matches the program.
 
-use std::{env, fmt::Write, fs, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    env,
+    fmt::Write,
+    fs,
+    path::{Path, PathBuf},
+};
 
 use quarantine_alert::rule::{self, Check};
 
@@ -10,9 +16,9 @@ use crate::support::path;
 fn the_readme_shows_the_alert_of_the_snapshot() {
     let readme = fs::read_to_string(path("README.md")).unwrap();
     let snapshot = fs::read_to_string(path("tests/snapshots/email_quarantined.snap")).unwrap();
-    let mail = snapshot.splitn(3, "---\n").nth(2).unwrap();
+    let email = snapshot.splitn(3, "---\n").nth(2).unwrap();
     let shown = readme.split("```").find(|block| block.starts_with("\nSubject: ")).unwrap();
-    assert_eq!(shown.trim(), mail.trim());
+    assert_eq!(shown.trim(), email.trim());
 }
 
 /// All Rust code below a folder.
@@ -24,9 +30,10 @@ fn code(folder: &Path) -> String {
 }
 
 #[test]
-fn the_tests_and_payloads_that_the_docs_name_exist() {
+fn tests_and_payloads_named_in_the_docs_exist() {
     let code = ["src", "tests", "cli"].map(|folder| code(&path(folder))).concat();
-    let (mut tests, mut payloads) = (0, 0);
+    let mut tests = 0;
+    let mut payloads = 0;
     for page in ["docs/guarantees.md", "docs/deliveries.md"] {
         let text = fs::read_to_string(path(page)).unwrap();
         for row in text.lines().filter(|line| line.starts_with('|')) {
@@ -81,4 +88,97 @@ fn rules_are_documented_as_they_are() {
     } else {
         assert_eq!(generated, rules(), "run `make docs`");
     }
+}
+
+/// The layer of each module, from the table of `docs/architecture.md`.
+fn layers() -> BTreeMap<String, u32> {
+    let page = fs::read_to_string(path("docs/architecture.md")).unwrap();
+    let rows = page.lines().filter_map(|line| {
+        let mut cells = line.strip_prefix("| ")?.split(" | ");
+        Some((cells.next()?.parse().ok()?, cells.next()?.to_owned()))
+    });
+    let modules = rows.flat_map(|(layer, modules)| {
+        let names: Vec<String> = modules.split('`').skip(1).step_by(2).map(str::to_owned).collect();
+        names.into_iter().map(move |name| (name, layer))
+    });
+    modules.collect()
+}
+
+/// The modules of the crate `krate` that a file imports, without its tests.
+fn imports(file: &Path, krate: &str) -> BTreeSet<String> {
+    let text = fs::read_to_string(file).unwrap();
+    let code = text.split("#[cfg(test)]").next().unwrap();
+    let mut modules = BTreeSet::new();
+    for part in code.split(&format!("{krate}::")).skip(1) {
+        let Some(list) = part.strip_prefix('{') else {
+            modules.insert(name(part));
+            continue;
+        };
+        // The first name of each entry, whatever is nested in it.
+        let mut depth = 0;
+        let mut begins = true;
+        for (at, c) in list.char_indices() {
+            match c {
+                '{' => depth += 1,
+                '}' if depth == 0 => break,
+                '}' => depth -= 1,
+                ',' if depth == 0 => begins = true,
+                c if begins && c.is_ascii_alphabetic() => {
+                    modules.insert(name(&list[at..]));
+                    begins = false;
+                }
+                _ => {}
+            }
+        }
+    }
+    modules
+}
+
+fn name(text: &str) -> String {
+    text.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect()
+}
+
+fn sources(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let files = entries.flat_map(|path| if path.is_dir() { sources(&path) } else { vec![path] });
+    files.filter(|path| !path.ends_with("tests.rs") && !path.ends_with("cases.rs")).collect()
+}
+
+#[test]
+fn no_import_runs_up_the_layers() {
+    let layers = layers();
+    assert!(layers.len() > 12, "{layers:?}");
+    let mut checked = 0;
+    for file in sources(&path("src")) {
+        let relative = file.strip_prefix(path("src")).unwrap();
+        let module = name(relative.to_str().unwrap());
+        if module == "lib" {
+            continue;
+        }
+        for import in imports(&file, "crate").into_iter().chain(imports(&file, "quarantine_alert")) {
+            if import != module && import != "untrusted" {
+                assert!(layers[&import] < layers[&module], "{} imports {import}", relative.display());
+                checked += 1;
+            }
+        }
+    }
+    assert!(checked > 50, "{checked}");
+    let command_line: BTreeSet<String> =
+        sources(&path("cli/src")).iter().flat_map(|file| imports(file, "quarantine_alert")).collect();
+    assert!(command_line.contains("engine") && !command_line.contains("handler"), "{command_line:?}");
+}
+
+#[test]
+fn only_the_aws_modules_name_an_sdk() {
+    let mut names_an_sdk = BTreeSet::new();
+    for folder in ["src", "cli/src"] {
+        for file in sources(&path(folder)) {
+            let text = fs::read_to_string(&file).unwrap();
+            if ["aws_sdk_", "aws_config::", "aws_smithy"].iter().any(|sdk| text.contains(sdk)) {
+                names_an_sdk.insert(file.strip_prefix(path("")).unwrap().to_str().unwrap().to_owned());
+            }
+        }
+    }
+    assert!(names_an_sdk.len() > 4, "{names_an_sdk:?}");
+    assert!(names_an_sdk.iter().all(|file| file.contains("src/aws")), "{names_an_sdk:?}");
 }

@@ -1,5 +1,5 @@
-//! The servers fail, once or for good, and what comes of it. After the first delivery they work again, leases
-//! have run out, and the delivery comes again, as the queue brings back what failed.
+//! A server fails once, or during the whole first delivery. Then it works again, all leases have expired, and the
+//! delivery is redelivered, as the queue redelivers failed items.
 
 use std::{
     fmt,
@@ -17,7 +17,7 @@ use crate::support::{
     wire::{Fault, Wire},
 };
 
-/// For one request, which the SDK then tries again, or for all of the first delivery.
+/// When a fault ends: after one request, which the SDK retries, or not during the first delivery.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Ends {
     Midway,
@@ -25,11 +25,12 @@ enum Ends {
 }
 use Ends::{Midway, Never};
 
-/// What came of it; alerts are counted at a subscriber.
+/// The outcome of both deliveries. The alerts are counted at a subscriber.
 #[derive(PartialEq)]
 struct Outcome {
-    handed_back: bool,
-    /// Whether the alert says that the table was away.
+    /// Whether the first delivery returned to the queue.
+    is_returned: bool,
+    /// Whether the alert shows that the table was unavailable.
     degraded: bool,
     alerts_at_first: usize,
     alerts_in_all: usize,
@@ -37,21 +38,21 @@ struct Outcome {
 
 impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        let item = if self.handed_back { "handed back" } else { "done" };
+        let item = if self.is_returned { "returned" } else { "done" };
         let degraded = if self.degraded { ", degraded" } else { "" };
         f.pad(&format!("{item}, {} + {}{degraded}", self.alerts_at_first, self.alerts_in_all - self.alerts_at_first))
     }
 }
 
-const fn outcome(handed_back: bool, degraded: bool, alerts_at_first: usize, alerts_in_all: usize) -> Outcome {
-    Outcome { handed_back, degraded, alerts_at_first, alerts_in_all }
+const fn outcome(is_returned: bool, degraded: bool, alerts_at_first: usize, alerts_in_all: usize) -> Outcome {
+    Outcome { is_returned, degraded, alerts_at_first, alerts_in_all }
 }
 
-/// As if nothing had happened.
+/// The fault has no effect.
 const FINE: Outcome = outcome(false, false, 1, 1);
-/// The alert comes with the redelivery.
+/// The redelivery is alerted.
 const LATER: Outcome = outcome(true, false, 0, 1);
-/// Published without the table. The table does not know of it, so the redelivery brings a copy.
+/// Published without the table, which does not contain the incident. The redelivery causes a duplicate.
 const DEGRADED: Outcome = outcome(false, true, 1, 2);
 
 const XML_500: &str = "<Error><Code>InternalError</Code><Message>We made a mistake</Message></Error>";
@@ -66,7 +67,7 @@ const DYNAMODB_503: &str = r#"{"__type":"com.amazonaws.dynamodb.v20120810#Servic
 const DYNAMODB_400: &str =
     r#"{"__type":"com.amazonaws.dynamodb.v20120810#ProvisionedThroughputExceededException","message":"x"}"#;
 
-/// In the middle of an answer's body, behind its head.
+/// In the middle of an answer's body, after its head.
 const MIDDLE: usize = 700;
 
 struct Cell {
@@ -92,9 +93,9 @@ const CELLS: [Cell; 56] = [
     cell("GetObject", "429", Fault::Answer(429, XML_503), Never, LATER),
     cell("GetObject", "too slow", Fault::Hang, Midway, FINE),
     cell("GetObject", "too slow", Fault::Hang, Never, LATER),
-    // The SDK does not try again once a body has begun.
-    cell("GetObject", "body cut short", Fault::CutAnswer(MIDDLE), Midway, LATER),
-    cell("GetObject", "body cut short", Fault::CutAnswer(MIDDLE), Never, LATER),
+    // The SDK does not retry once a body has begun.
+    cell("GetObject", "body truncated", Fault::CutAnswer(MIDDLE), Midway, LATER),
+    cell("GetObject", "body truncated", Fault::CutAnswer(MIDDLE), Never, LATER),
     cell("GetObject", "answer lost", Fault::CutAnswer(0), Midway, FINE),
     cell("GetObject", "answer lost", Fault::CutAnswer(0), Never, LATER),
     cell("GetItem", "reset", Fault::Cut, Midway, FINE),
@@ -109,8 +110,8 @@ const CELLS: [Cell; 56] = [
     cell("GetItem", "too slow", Fault::Hang, Never, DEGRADED),
     cell("GetItem", "answer lost", Fault::CutAnswer(0), Midway, FINE),
     cell("GetItem", "answer lost", Fault::CutAnswer(0), Never, DEGRADED),
-    cell("GetItem", "answer cut short", Fault::CutAnswer(30), Midway, FINE),
-    cell("GetItem", "answer cut short", Fault::CutAnswer(30), Never, DEGRADED),
+    cell("GetItem", "answer truncated", Fault::CutAnswer(30), Midway, FINE),
+    cell("GetItem", "answer truncated", Fault::CutAnswer(30), Never, DEGRADED),
     cell("PutItem", "reset", Fault::Cut, Midway, FINE),
     cell("PutItem", "reset", Fault::Cut, Never, DEGRADED),
     cell("PutItem", "500", Fault::Answer(500, DYNAMODB_500), Midway, FINE),
@@ -121,11 +122,11 @@ const CELLS: [Cell; 56] = [
     cell("PutItem", "throttled", Fault::Answer(400, DYNAMODB_400), Never, DEGRADED),
     cell("PutItem", "too slow", Fault::Hang, Midway, FINE),
     cell("PutItem", "too slow", Fault::Hang, Never, DEGRADED),
-    // The claim is known again by its token.
+    // The claim is recognized by its token.
     cell("PutItem", "answer lost", Fault::CutAnswer(0), Midway, FINE),
     cell("PutItem", "answer lost", Fault::CutAnswer(0), Never, DEGRADED),
-    cell("PutItem", "answer cut short", Fault::CutAnswer(30), Midway, FINE),
-    cell("PutItem", "answer cut short", Fault::CutAnswer(30), Never, DEGRADED),
+    cell("PutItem", "answer truncated", Fault::CutAnswer(30), Midway, FINE),
+    cell("PutItem", "answer truncated", Fault::CutAnswer(30), Never, DEGRADED),
     cell("Publish", "reset", Fault::Cut, Midway, FINE),
     cell("Publish", "reset", Fault::Cut, Never, LATER),
     cell("Publish", "500", Fault::Answer(500, SNS_500), Midway, FINE),
@@ -136,11 +137,11 @@ const CELLS: [Cell; 56] = [
     cell("Publish", "throttled", Fault::Answer(400, SNS_400), Never, LATER),
     cell("Publish", "too slow", Fault::Hang, Midway, FINE),
     cell("Publish", "too slow", Fault::Hang, Never, LATER),
-    // Each of the SDK's three tries was published: one alert more for each answer lost.
+    // Each of the SDK's three attempts was published, so each lost answer adds an alert.
     cell("Publish", "answer lost", Fault::CutAnswer(0), Midway, outcome(false, false, 2, 2)),
     cell("Publish", "answer lost", Fault::CutAnswer(0), Never, outcome(true, false, 3, 4)),
-    cell("Publish", "answer cut short", Fault::CutAnswer(30), Midway, outcome(false, false, 2, 2)),
-    cell("Publish", "answer cut short", Fault::CutAnswer(30), Never, outcome(true, false, 3, 4)),
+    cell("Publish", "answer truncated", Fault::CutAnswer(30), Midway, outcome(false, false, 2, 2)),
+    cell("Publish", "answer truncated", Fault::CutAnswer(30), Never, outcome(true, false, 3, 4)),
 ];
 
 async fn fail(cell: &Cell) -> Outcome {
@@ -155,18 +156,18 @@ async fn fail(cell: &Cell) -> Outcome {
     });
     let delivery = event("sqs-s3-object-created", &account);
     let mut function = Function::start_on(&account, &wire);
-    let handed_back = !failed_items(&function.invoke(&delivery).unwrap()).is_empty();
-    let at_first = account.every_alert().await;
+    let is_returned = !failed_items(&function.invoke(&delivery).unwrap()).is_empty();
+    let at_first = account.new_alerts().await;
 
     works_again.store(true, Ordering::SeqCst);
     account.end_leases().await;
-    assert!(failed_items(&function.invoke(&delivery).unwrap()).is_empty(), "the redelivery failed, too");
-    let later = account.every_alert().await;
-    // What may pass by itself wakes nobody.
+    assert!(failed_items(&function.invoke(&delivery).unwrap()).is_empty(), "the redelivery failed");
+    let later = account.new_alerts().await;
+    // A transient failure does not need a person.
     let log = function.log();
     assert!(log.iter().all(|line| line.level() != "ERROR"), "{log:#?}");
     Outcome {
-        handed_back,
+        is_returned,
         degraded: at_first.iter().any(|alert| alert["dedupDegraded"] == true),
         alerts_at_first: at_first.len(),
         alerts_in_all: at_first.len() + later.len(),
@@ -174,9 +175,9 @@ async fn fail(cell: &Cell) -> Outcome {
 }
 
 #[test]
-fn whatever_fails_no_alert_is_lost() {
+fn no_fault_loses_an_alert() {
     let seen = in_parallel(&CELLS, fail);
-    println!("{:<11}{:<18}{:<8}{:<26}seen (item, alerts at first + with the redelivery)", "", "", "ends", "expected");
+    println!("{:<11}{:<18}{:<8}{:<26}seen (item, alerts at first + after the redelivery)", "", "", "ends", "expected");
     for (Cell { operation, what, ends, expected, .. }, seen) in zip(&CELLS, &seen) {
         println!("{operation:<11}{what:<18}{:<8}{expected:<26}{seen}", format!("{ends:?}").to_lowercase());
     }
@@ -184,26 +185,26 @@ fn whatever_fails_no_alert_is_lost() {
 }
 
 #[test]
-fn a_refused_connection_is_as_any_other_fault() {
+fn a_refused_connection_loses_no_alert() {
     const CELLS: [(&str, Outcome); 3] =
         [("AWS_ENDPOINT_URL_S3", LATER), ("AWS_ENDPOINT_URL_DYNAMODB", DEGRADED), ("AWS_ENDPOINT_URL_SNS", LATER)];
     let seen = in_parallel(&CELLS, async |(variable, _)| {
         let account = Account::new().await;
         put_log_files(&account, &["quarantined"]).await;
         let delivery = event("sqs-s3-object-created", &account);
-        // Nobody listens there: the port was free a moment ago.
+        // Nothing listens there: the port was free a moment ago.
         let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let variables = [(*variable, format!("http://{closed}"))];
         let variables = variables.each_ref().map(|(name, value)| (*name, value.as_str()));
         let answer = Function::start_with(&account, &account.endpoint, &variables).invoke(&delivery).unwrap();
-        let at_first = account.every_alert().await;
+        let at_first = account.new_alerts().await;
         account.end_leases().await;
         assert!(failed_items(&Function::start(&account).invoke(&delivery).unwrap()).is_empty());
         Outcome {
-            handed_back: !failed_items(&answer).is_empty(),
+            is_returned: !failed_items(&answer).is_empty(),
             degraded: at_first.iter().any(|alert| alert["dedupDegraded"] == true),
             alerts_at_first: at_first.len(),
-            alerts_in_all: at_first.len() + account.every_alert().await.len(),
+            alerts_in_all: at_first.len() + account.new_alerts().await.len(),
         }
     });
     for ((variable, expected), seen) in zip(&CELLS, &seen) {

@@ -1,4 +1,4 @@
-//! Who alerts an incident, when several could; and how fast.
+//! Which function alerts an incident if several could, and how soon.
 
 use std::{
     collections::HashMap,
@@ -24,7 +24,7 @@ fn now() -> u64 {
     SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs()
 }
 
-/// A document with one incident, of which another function is the owner until then.
+/// A document with one incident, which another function owns until that time.
 fn claimed_by_another(until: u64) -> HashMap<String, AttributeValue> {
     let number = |number: u64| AttributeValue::N(number.to_string());
     let incident = [
@@ -40,7 +40,7 @@ fn claimed_by_another(until: u64) -> HashMap<String, AttributeValue> {
     ])
 }
 
-/// Log files in which one user after another is quarantined.
+/// A log file in which this many users are quarantined.
 async fn put_quarantines(account: &Account, name: &str, users: usize) {
     let record = &log_file("quarantined")["Records"][1];
     let records: Vec<Value> = (0..users)
@@ -54,12 +54,12 @@ async fn put_quarantines(account: &Account, name: &str, users: usize) {
 }
 
 #[tokio::test]
-async fn the_loser_of_a_race_for_the_claim_suppresses() {
+async fn the_loser_of_a_claim_race_suppresses_its_match() {
     let account = Account::new().await;
     put_log_files(&account, &["quarantined"]).await;
     let batch = event("sqs-s3-object-created", &account);
 
-    // Between the document that the first one read and its claim, the other does the whole work.
+    // After the first function has read the document, and before it stores its claim, the other does all the work.
     let other = Mutex::new(Some((Function::start(&account), batch.clone())));
     let wire = Wire::new(&account.endpoint, move |seen| {
         if seen.operation == "PutItem"
@@ -77,25 +77,25 @@ async fn the_loser_of_a_race_for_the_claim_suppresses() {
 }
 
 #[tokio::test]
-async fn a_claim_whose_owner_is_gone_is_taken_over_within_the_invocation() {
+async fn an_abandoned_claim_is_taken_over_within_the_invocation() {
     let account = Account::new().await;
     put_log_files(&account, &["quarantined"]).await;
     let wire = Wire::new(&account.endpoint, |_| Fault::None);
     let mut function = Function::start_on(&account, &wire);
     account.put_document(claimed_by_another(now() + 8)).await;
-    // Acknowledged with the one receive that the queue counts.
+    // It is acknowledged after one receive.
     assert!(failed_items(&function.invoke(&event("sqs-s3-object-created", &account)).unwrap()).is_empty());
     account.alerts(1).await;
     assert!(wire.seen("GetItem").len() > 2, "it did not wait for the lease");
 }
 
 #[tokio::test]
-async fn a_claim_whose_owner_alerts_meanwhile_is_suppressed_within_the_invocation() {
+async fn a_waiting_match_is_suppressed_once_the_claim_owner_alerts() {
     let account = Account::new().await;
     put_log_files(&account, &["quarantined"]).await;
     account.put_document(claimed_by_another(now() + 20)).await;
     let wire = Wire::new(&account.endpoint, |seen| {
-        // The second look finds what the other has done meanwhile.
+        // The second read shows that the other has alerted meanwhile.
         if (seen.operation.as_str(), seen.number) == ("GetItem", 2) {
             return Fault::Answer(
                 200,
@@ -112,7 +112,7 @@ async fn a_claim_whose_owner_alerts_meanwhile_is_suppressed_within_the_invocatio
 }
 
 #[tokio::test]
-async fn near_the_deadline_a_match_that_waits_is_handed_back() {
+async fn a_waiting_match_returns_to_the_queue_near_the_deadline() {
     let account = Account::new().await;
     put_log_files(&account, &["quarantined", "clean"]).await;
     account.put_document(claimed_by_another(now() + 60)).await;
@@ -123,11 +123,11 @@ async fn near_the_deadline_a_match_that_waits_is_handed_back() {
     account.alerts(0).await;
     let (log, metrics) = function.log_and_metrics();
     assert_eq!(log.iter().filter(|line| line.level() == "WARN").count(), 1, "{log:#?}");
-    assert_eq!((metrics["MatchesFailed"], metrics["PassingFailures"], metrics["PermanentFailures"]), (1, 1, 0));
+    assert_eq!((metrics["MatchesFailed"], metrics["TransientFailures"], metrics["PermanentFailures"]), (1, 1, 0));
 }
 
 #[tokio::test]
-async fn alerts_keep_half_a_second_of_distance_after_the_first() {
+async fn alerts_are_half_a_second_apart() {
     let account = Account::new().await;
     put_quarantines(&account, "many", 6).await;
     let wire = Wire::new(&account.endpoint, |_| Fault::None);
@@ -142,7 +142,7 @@ async fn alerts_keep_half_a_second_of_distance_after_the_first() {
 }
 
 #[tokio::test]
-async fn what_aws_did_and_what_is_critical_goes_first() {
+async fn calls_by_aws_and_critical_matches_are_alerted_first() {
     let account = Account::new().await;
     let mut by_hand = log_file("quarantined")["Records"][1].clone();
     by_hand["sourceIPAddress"] = json!("192.0.2.1");
@@ -161,19 +161,19 @@ async fn what_aws_did_and_what_is_critical_goes_first() {
         wire.seen("Publish").iter().map(|seen| seen.request.form_field("Subject").unwrap()).collect();
     assert_eq!(subjects.len(), 5);
     let critical = subjects.iter().position(|subject| subject.starts_with("CRITICAL")).unwrap();
-    // The first of the file may be out before the last has arrived.
+    // The first match of the file may be alerted before the last is found.
     assert!(critical <= 1, "{subjects:#?}");
 }
 
 #[tokio::test]
-async fn one_slow_log_file_holds_back_no_alert_of_another() {
+async fn a_slow_log_file_does_not_delay_the_alert_of_another() {
     let account = Account::new().await;
     put_log_files(&account, &["quarantined", "clean"]).await;
-    // The slow one comes only after the other's alert.
+    // The slow one is answered only after the alert of the other.
     let published = Gate::new(1);
     let wire = Wire::new(&account.endpoint, move |seen| {
         if seen.operation == "Publish" {
-            published.come();
+            published.arrive();
         } else if seen.request.path().contains("_clean.") {
             published.wait();
         }
@@ -185,7 +185,7 @@ async fn one_slow_log_file_holds_back_no_alert_of_another() {
     account.alerts(1).await;
 }
 
-/// The read for related activity comes to this; gives the alert's `related` and what was warned of.
+/// Publishes an alert while the read of its related activity has this fault. Returns the warning.
 async fn related_fails(fault: Fault) -> String {
     let account = Account::new().await;
     put_log_files(&account, &["quarantined"]).await;
@@ -201,18 +201,18 @@ async fn related_fails(fault: Fault) -> String {
 }
 
 #[tokio::test]
-async fn an_alert_is_not_held_back_by_a_slow_read_for_its_context() {
-    assert!(related_fails(Fault::Hang).await.contains("is not read in 2 s"));
+async fn a_slow_read_of_related_activity_does_not_delay_the_alert() {
+    assert!(related_fails(Fault::Hang).await.contains("was not read within 2 s"));
 }
 
 #[tokio::test]
-async fn an_alert_is_not_held_back_by_a_failing_read_for_its_context() {
+async fn a_failed_read_of_related_activity_does_not_stop_the_alert() {
     let body = "<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>";
     assert!(related_fails(Fault::Answer(403, body)).await.contains("access denied"));
 }
 
 #[tokio::test]
-async fn a_clean_log_file_and_a_suppressed_match_cost_no_further_read() {
+async fn clean_log_files_and_suppressed_matches_are_read_once() {
     let account = Account::new().await;
     put_log_files(&account, &["quarantined", "clean"]).await;
     let wire = Wire::new(&account.endpoint, |_| Fault::None);
@@ -220,7 +220,7 @@ async fn a_clean_log_file_and_a_suppressed_match_cost_no_further_read() {
     function.invoke(&delivery(&account, &[&key("clean")])).unwrap();
     assert_eq!(wire.seen("GetObject").len(), 1);
     function.invoke(&delivery(&account, &[&key("quarantined")])).unwrap();
-    assert_eq!(wire.seen("GetObject").len(), 3, "one for the scan, one for the context");
+    assert_eq!(wire.seen("GetObject").len(), 3, "one for the scan, one for related activity");
     function.invoke(&delivery(&account, &[&key("quarantined")])).unwrap();
     assert_eq!(wire.seen("GetObject").len(), 4);
 }

@@ -1,4 +1,4 @@
-//! Whatever a log file holds, and however many come at once: bounded memory, and no download waits for another.
+//! Memory is bounded for every log file and every batch, and no download waits for another.
 
 use std::fs;
 
@@ -11,14 +11,14 @@ use crate::support::{
     wire::{Fault, Gate, Wire},
 };
 
-/// The goal for any log file.
-const MOST_MIB_ABOVE_IDLE: f64 = 20.0;
+/// The goal for every log file.
+const MAX_MIB_ABOVE_IDLE: f64 = 20.0;
 
 #[tokio::test]
 async fn memory_does_not_grow_with_the_log_file() {
     let account = Account::new().await;
     put_log_files(&account, &["clean"]).await;
-    // Stored, it is above what is kept in memory; inflated, far above the goal.
+    // Its stored size is above what is kept in memory, and its inflated size far above the goal.
     account.put(&key("large"), members(r#"{"Records":["#, 96)).await;
     let mut function = Function::start(&account);
     function.invoke(&delivery(&account, &[&key("clean")])).unwrap();
@@ -26,7 +26,7 @@ async fn memory_does_not_grow_with_the_log_file() {
 
     assert!(failed_items(&function.invoke(&delivery(&account, &[&key("large")])).unwrap()).is_empty());
     let above = peak_mib(&function) - idle;
-    assert!(above < MOST_MIB_ABOVE_IDLE, "{above} MiB above {idle} MiB");
+    assert!(above < MAX_MIB_ABOVE_IDLE, "{above} MiB above {idle} MiB");
     let log = function.log();
     assert!(log[1].field("inflated_bytes").as_u64().unwrap() > 96 << 20, "{log:#?}");
     assert!(log[1].field("bytes").as_u64().unwrap() > 1 << 20, "{log:#?}");
@@ -36,7 +36,7 @@ async fn memory_does_not_grow_with_the_log_file() {
 async fn a_gzip_bomb_is_stopped_with_an_error_that_names_the_limit() {
     let account = Account::new().await;
     put_log_files(&account, &["clean"]).await;
-    // Of one member whose ratio is about the most that deflate allows, and of many members.
+    // One has a single member with about the highest ratio that deflate allows, the other has many members.
     let spaces = [b"{".to_vec(), vec![b' '; 64 << 20]].concat();
     account.put(&key("dense"), gzip(&spaces)).await;
     account.put(&key("many"), members(r#"{"Records":["#, 64)).await;
@@ -48,27 +48,32 @@ async fn a_gzip_bomb_is_stopped_with_an_error_that_names_the_limit() {
     let answer = function.invoke(&delivery(&account, &[&key("dense"), &key("clean"), &key("many")])).unwrap();
     assert_eq!(failed_items(&answer), ["1", "3"]);
     let above = peak_mib(&function) - idle;
-    assert!(above < MOST_MIB_ABOVE_IDLE, "{above} MiB above {idle} MiB");
+    assert!(above < MAX_MIB_ABOVE_IDLE, "{above} MiB above {idle} MiB");
     let log = function.log();
     let errors: Vec<&str> = log.iter().filter(|line| line.level() == "ERROR").map(|line| line.message()).collect();
     assert_eq!(errors.len(), 2, "{log:#?}");
     for error in errors {
-        assert!(error.contains("inflates past 32 MiB (MAX_INFLATED_MIB; raise it if this is no gzip bomb)"), "{error}");
+        assert!(
+            error.contains(
+                "inflates to more than 32 MiB (MAX_INFLATED_MIB); raise the limit unless this is a gzip bomb"
+            ),
+            "{error}"
+        );
     }
 }
 
 #[tokio::test]
-async fn the_log_files_of_a_batch_are_downloaded_at_once() {
+async fn the_log_files_of_a_batch_are_downloaded_concurrently() {
     let account = Account::new().await;
     let names: Vec<String> = (0..64).map(|number| format!("batch{number}")).collect();
     for name in &names {
         account.put(&key(name), gzip(log_file("clean").to_string().as_bytes())).await;
     }
-    // No answer goes out before all have been asked for: one after another, or some at a time, they would never be.
+    // No request is answered before all are made, which would never happen with fewer downloads at a time.
     let all = Gate::new(names.len());
     let wire = Wire::new(&account.endpoint, move |seen| {
         if seen.operation == "GetObject" {
-            all.come();
+            all.arrive();
             all.wait();
         }
         Fault::None
@@ -87,7 +92,7 @@ async fn a_log_file_is_inflated_while_it_is_downloaded() {
     let quarter = broken.len() / 4;
     broken[quarter..quarter + 64].fill(0xff);
     account.put(&key("broken"), broken.clone()).await;
-    // The second half never comes. What is wrong with the first is found all the same.
+    // The second half never arrives. The fault in the first is still found.
     let wire = Wire::new(&account.endpoint, move |seen| match seen.operation.as_str() {
         "GetObject" => Fault::StallAnswer(broken.len() / 2),
         _ => Fault::None,
@@ -96,13 +101,13 @@ async fn a_log_file_is_inflated_while_it_is_downloaded() {
     let answer = function.invoke(&delivery(&account, &[&key("broken")])).unwrap();
     assert_eq!(failed_items(&answer), ["1"]);
     let log = function.log();
-    assert!(log[0].message().contains("is broken: its gzip stream is corrupt after"), "{log:#?}");
+    assert!(log[0].message().contains("is broken: the gzip stream is corrupt after"), "{log:#?}");
 }
 
-/// A log file of so many inflated MiB, in gzip members of a MiB each.
+/// A log file of this many inflated MiB, in gzip members of one MiB each.
 fn members(begin: &str, mib: usize) -> Vec<u8> {
     let mut record = log_file("clean")["Records"][0].clone();
-    // Random enough that it is not stored as nearly nothing.
+    // Random, so that it does not compress to almost nothing.
     let mut state = 7_u64;
     let mut text = String::new();
     while text.len() < 1 << 20 {
@@ -114,7 +119,7 @@ fn members(begin: &str, mib: usize) -> Vec<u8> {
     [gzip(begin.as_bytes()), gzip(text.as_bytes()).repeat(mib), gzip(last.as_bytes())].concat()
 }
 
-/// The most memory that the function has had resident so far.
+/// The peak resident memory of the function so far.
 fn peak_mib(function: &Function) -> f64 {
     let status = fs::read_to_string(format!("/proc/{}/status", function.id())).unwrap();
     let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();

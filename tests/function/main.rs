@@ -1,6 +1,6 @@
-//! The built function as a process, against local servers; faults are made on the wire.
+//! Tests of the built function as a process against local servers. Faults are injected on the wire.
 
-// A test may fail by panicking, and shows its tables.
+// A test may panic and print its tables.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
 
 mod alerts;
@@ -12,7 +12,7 @@ mod docs;
 mod faults;
 mod incidents;
 mod limits;
+mod pipeline;
 #[path = "../support/mod.rs"]
 mod support;
 mod template;
-mod way;

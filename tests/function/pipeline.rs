@@ -1,4 +1,4 @@
-//! The way of a log file to an alert.
+//! A log file passes through the pipeline and becomes an alert.
 
 use std::{fs, time::Duration};
 
@@ -40,7 +40,7 @@ async fn a_delivered_quarantine_is_alerted_once() {
 }
 
 #[tokio::test]
-async fn a_clean_log_file_leaves_one_line() {
+async fn a_clean_log_file_is_logged_in_one_line() {
     let account = Account::new().await;
     put_log_files(&account, &["clean"]).await;
     let stored = gzip(log_file("clean").to_string().as_bytes()).len();
@@ -61,7 +61,7 @@ async fn a_clean_log_file_leaves_one_line() {
 }
 
 #[tokio::test]
-async fn a_notification_handed_over_directly_is_alerted() {
+async fn a_direct_s3_notification_is_alerted() {
     let account = Account::new().await;
     put_log_files(&account, &["quarantined"]).await;
     let mut function = Function::start(&account);
@@ -70,7 +70,7 @@ async fn a_notification_handed_over_directly_is_alerted() {
 }
 
 #[tokio::test]
-async fn a_batch_of_several_shapes_and_log_files_is_alerted_whole() {
+async fn every_quarantine_in_a_mixed_batch_is_alerted() {
     let account = Account::new().await;
     put_log_files(&account, &["clean", "quarantined", "near-misses", "panther-seed", "failed"]).await;
     let mut function = Function::start(&account);
@@ -100,7 +100,7 @@ async fn test_events_are_acknowledged() {
 }
 
 #[tokio::test]
-async fn objects_that_are_no_log_files_are_skipped_unread() {
+async fn objects_that_are_not_log_files_are_skipped_unread() {
     let account = Account::new().await;
     let wire = Wire::new(&account.endpoint, |_| Fault::None);
     let mut function = Function::start_on(&account, &wire);
@@ -116,7 +116,7 @@ async fn objects_that_are_no_log_files_are_skipped_unread() {
 }
 
 #[tokio::test]
-async fn outside_the_layout_log_files_are_scanned_and_the_rest_is_skipped() {
+async fn log_files_outside_the_layout_are_scanned_and_other_objects_are_skipped() {
     let account = Account::new().await;
     account.put("copies/of logs/q+.json.gz", gzip(log_file("quarantined").to_string().as_bytes())).await;
     account.put("copies/picture.png", b"\x89PNG".to_vec()).await;
@@ -142,7 +142,7 @@ async fn outside_the_layout_log_files_are_scanned_and_the_rest_is_skipped() {
 #[tokio::test]
 async fn a_large_log_file_is_read_again_from_the_bucket() {
     let account = Account::new().await;
-    // More than is kept in memory, even compressed.
+    // Even compressed, it is larger than what is kept in memory.
     let mut noise = 1u64;
     let filler: String = (0..400_000)
         .map(|_| {
@@ -167,7 +167,7 @@ async fn a_large_log_file_is_read_again_from_the_bucket() {
 }
 
 #[tokio::test]
-async fn what_is_not_done_at_the_deadline_is_handed_back() {
+async fn unfinished_items_return_to_the_queue_at_the_deadline() {
     let account = Account::new().await;
     put_log_files(&account, &["clean"]).await;
     let slow = key("quarantined");
@@ -185,13 +185,15 @@ async fn what_is_not_done_at_the_deadline_is_handed_back() {
     let log = function.log();
     assert_eq!(count(&log, "Scanned log file."), 1);
     assert!(
-        log.iter().any(|line| line.level() == "WARN" && line.message().contains("is not scanned: the time ran out")),
+        log.iter()
+            .any(|line| line.level() == "WARN"
+                && line.message().contains("was not scanned in the time of this invocation")),
         "{log:#?}"
     );
 }
 
 #[tokio::test]
-async fn a_match_is_not_claimed_when_less_than_a_lease_is_left() {
+async fn a_match_is_not_claimed_with_less_than_a_lease_left() {
     let account = Account::new().await;
     put_log_files(&account, &["quarantined"]).await;
     let mut function = Function::start(&account);
@@ -204,7 +206,7 @@ async fn a_match_is_not_claimed_when_less_than_a_lease_is_left() {
 }
 
 #[tokio::test]
-async fn real_log_files_hold_no_match_and_a_spliced_record_is_found() {
+async fn real_log_files_match_only_after_a_quarantine_is_inserted() {
     let account = Account::new().await;
     let folder = path("tests/data/invictus/CloudTrail");
     let mut keys = Vec::new();
@@ -221,14 +223,14 @@ async fn real_log_files_hold_no_match_and_a_spliced_record_is_found() {
     assert!(failed_items(&function.invoke(&delivery(&account, &keys)).unwrap()).is_empty());
     account.alerts(0).await;
 
-    let spliced = {
+    let inserted = {
         let file = fs::read(path("tests/data/invictus/CloudTrail").join(keys[0].rsplit('/').next().unwrap())).unwrap();
         let mut text = String::new();
         std::io::Read::read_to_string(&mut flate2::read::MultiGzDecoder::new(file.as_slice()), &mut text).unwrap();
         let record = log_file("quarantined")["Records"][1].to_string();
         text.replacen("{\"Records\":[", &format!("{{\"Records\":[{record},"), 1)
     };
-    account.put(keys[0], gzip(spliced.as_bytes())).await;
+    account.put(keys[0], gzip(inserted.as_bytes())).await;
     assert!(failed_items(&function.invoke(&delivery(&account, &keys)).unwrap()).is_empty());
     account.alerts(1).await;
     let log = function.log();

@@ -5,8 +5,8 @@
 //! - **L3** extra alerts ≤ faults, where a fault is a crash, a publish whose answer was lost, a match handled without
 //!   the table, or a pause beyond the lease.
 //!
-//! The table, the clock and the workers are models. A worker's steps are those of the function's ledger; what it decides,
-//! it decides with the function's own code.
+//! The table, the clock and the workers are models. A worker takes the steps of the function's ledger, and decides with
+//! the function's own code.
 
 use std::cell::Cell;
 
@@ -17,18 +17,18 @@ use crate::run;
 
 const PERIOD: i64 = 3600;
 const WORKERS: usize = 3;
-/// How far the workers' clocks may be apart: what the lease has to spare, and a little less.
+/// How far a worker's clock may be off. The lease tolerates slightly more.
 const SKEW: i64 = 3;
 
-/// What happens next.
+/// One event of a schedule.
 #[derive(Clone, Debug)]
 enum Event {
-    /// The worker does its next request; it, or its answer, may be lost.
+    /// The worker makes its next request. The request or its answer may be lost.
     Step(usize, Lost),
     Crash(usize),
-    /// The table goes away, or comes back.
+    /// The table becomes unavailable, or available again.
     Table {
-        is_away: bool,
+        is_unavailable: bool,
     },
     /// Time passes, in seconds.
     Pass(i64),
@@ -44,7 +44,7 @@ enum Lost {
 struct World {
     now: i64,
     document: Document,
-    is_away: bool,
+    is_unavailable: bool,
     workers: Vec<Worker>,
     matches: Vec<Match>,
     /// The starts of the published alerts.
@@ -66,7 +66,7 @@ struct Worker {
     job: Option<Job>,
 }
 
-/// A match in a worker's hands.
+/// A match that a worker handles.
 #[derive(Clone)]
 struct Job {
     number: usize,
@@ -95,7 +95,7 @@ impl World {
         World {
             now: 1_800_000_000,
             document: Document::unknown("k"),
-            is_away: false,
+            is_unavailable: false,
             workers: skews.map(|skew| Worker { skew, ..Worker::default() }).into(),
             matches: matches.collect(),
             published: Vec::new(),
@@ -107,7 +107,7 @@ impl World {
     fn happen(&mut self, event: &Event) {
         match *event {
             Event::Step(worker, lost) => self.step(worker, lost),
-            Event::Table { is_away } => self.is_away = is_away,
+            Event::Table { is_unavailable } => self.is_unavailable = is_unavailable,
             Event::Pass(seconds) => self.now += seconds,
             Event::Crash(worker) => {
                 let worker = &mut self.workers[worker];
@@ -122,7 +122,7 @@ impl World {
 
     fn step(&mut self, worker: usize, lost: Lost) {
         let Some(mut job) = self.workers[worker].job.take().or_else(|| self.take()) else { return };
-        let is_away = self.is_away || lost == Lost::Request || job.is_degraded;
+        let is_unavailable = self.is_unavailable || lost == Lost::Request || job.is_degraded;
         let now = self.now + self.workers[worker].skew;
         let event_time = self.matches[job.number].event_time;
         let token = job.token.clone();
@@ -130,7 +130,7 @@ impl World {
         let question = Question { dedup_key: "k", event_time, token: &token, now, period };
         let memory = &mut self.workers[worker].memory;
         match job.next.clone() {
-            Next::Load | Next::Store(..) if is_away => {
+            Next::Load | Next::Store(..) if is_unavailable => {
                 if !job.is_degraded {
                     (job.is_degraded, self.faults) = (true, self.faults + 1);
                 }
@@ -156,7 +156,7 @@ impl World {
                 }
             }
             Next::Store(claim, document) => {
-                // The SDK tries again when the answer is lost, and finds the version changed.
+                // The SDK retries after a lost answer, and finds that the version has changed.
                 job.next = if self.swap(document.clone()) && lost == Lost::Nothing {
                     self.workers[worker].memory.store(document);
                     Next::Publish(claim)
@@ -164,17 +164,17 @@ impl World {
                     Next::Load
                 };
             }
-            Next::Publish(_) if lost == Lost::Request => return self.hand_back(&job),
+            Next::Publish(_) if lost == Lost::Request => return self.return_to_queue(&job),
             Next::Publish(claim) => {
                 self.published.push(claim.start());
                 self.note_pause(&mut job);
                 if lost == Lost::Answer {
                     self.faults += 1;
-                    return self.hand_back(&job);
+                    return self.return_to_queue(&job);
                 }
                 job.next = Next::LoadToComplete(claim);
             }
-            Next::LoadToComplete(claim) | Next::StoreCompleted(claim, _) if is_away => {
+            Next::LoadToComplete(claim) | Next::StoreCompleted(claim, _) if is_unavailable => {
                 if !job.is_degraded {
                     self.faults += 1;
                 }
@@ -201,7 +201,7 @@ impl World {
         self.workers[worker].job = Some(job);
     }
 
-    /// The next match that nobody works on, with a token of its own.
+    /// The next match that no worker handles, with its own token.
     fn take(&mut self) -> Option<Job> {
         let number = self.matches.iter().position(|found| !found.is_acknowledged && !found.is_taken)?;
         self.matches[number].is_taken = true;
@@ -228,13 +228,13 @@ impl World {
         self.matches[job.number].is_acknowledged = true;
     }
 
-    fn hand_back(&mut self, job: &Job) {
+    fn return_to_queue(&mut self, job: &Job) {
         self.matches[job.number].is_taken = false;
     }
 
-    /// Everything works again: whatever is left gets done, in little time.
+    /// Everything works again. The remaining matches are handled in little time.
     fn finish(&mut self) {
-        self.is_away = false;
+        self.is_unavailable = false;
         for _ in 0..1000 {
             self.now += 1;
             (0..WORKERS).for_each(|worker| self.step(worker, Lost::Nothing));
@@ -242,10 +242,10 @@ impl World {
                 return;
             }
         }
-        panic!("the matches do not come to an end");
+        panic!("the matches are never all acknowledged");
     }
 
-    /// Alerts beyond the most that can stand a period apart.
+    /// The number of alerts beyond the most that can be one period apart.
     fn extra_alerts(&self) -> usize {
         let mut starts = self.published.clone();
         starts.sort_unstable();
@@ -264,14 +264,14 @@ fn event() -> impl Strategy<Value = Event> {
     prop_oneof![
         80 => (0..WORKERS, lost).prop_map(|(worker, lost)| Event::Step(worker, lost)),
         2 => (0..WORKERS).prop_map(Event::Crash),
-        2 => any::<bool>().prop_map(|is_away| Event::Table { is_away }),
+        2 => any::<bool>().prop_map(|is_unavailable| Event::Table { is_unavailable }),
         10 => (0..3i64).prop_map(Event::Pass),
         1 => (20..400i64).prop_map(Event::Pass),
     ]
 }
 
 fn event_times() -> impl Strategy<Value = Vec<i64>> {
-    // Copies, neighbours on either side, and both sides of a period's border.
+    // Duplicates, neighbors on either side, and both sides of a period's border.
     let minutes = prop::sample::select(vec![0, 1, 29, 30, 59, 60, 61, 90, 119, 120, 121, 180]);
     prop::collection::vec(minutes.prop_map(|minutes| 1_799_900_000 + minutes * 60), 1..7)
 }
@@ -301,12 +301,12 @@ fn l1_l2_and_l3_hold_for_any_schedule() {
     let counts = [&schedules, &faultless, &extras, &waited].map(Cell::get);
     assert!(
         counts[0] >= 10_000 && counts[1..].iter().all(|&count| count > 300),
-        "the schedules were lopsided: {counts:?}"
+        "too few schedules of a kind: {counts:?}"
     );
 }
 
 #[test]
-fn without_faults_any_order_of_arrival_alerts_each_incident_once() {
+fn each_incident_alerts_once_in_any_order_of_arrival_without_faults() {
     let several = Cell::new(0u32);
     run(2000, (event_times(), prop::array::uniform3(-SKEW..=SKEW)), |(event_times, skews)| {
         let mut world = World::new(&event_times, skews);

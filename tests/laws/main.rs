@@ -1,6 +1,6 @@
-//! Laws: what holds for every input, checked against an oracle that is too simple to be wrong.
+//! Laws: properties of every input, checked against an oracle that is too simple to be wrong.
 
-#![allow(clippy::unwrap_used, clippy::panic)] // A test may fail by panicking.
+#![allow(clippy::unwrap_used, clippy::panic)] // A test may panic.
 
 mod incidents;
 mod scan;
@@ -10,7 +10,7 @@ use proptest::{
     test_runner::{Config, TestCaseError, TestRunner},
 };
 
-/// Holds a law against so many inputs.
+/// Checks a law for this many inputs.
 fn run<S: Strategy>(cases: u32, strategy: S, law: impl Fn(S::Value) -> Result<(), TestCaseError>) {
     let config = Config { cases, failure_persistence: None, ..Config::default() };
     TestRunner::new(config).run(&strategy, law).unwrap_or_else(|error| panic!("{error}"));

@@ -11,7 +11,7 @@ use flate2::{Compression, read::MultiGzDecoder, write::GzEncoder};
 use proptest::{prelude::*, sample::Index};
 use quarantine_alert::{
     rule::Rules,
-    scan::{self, Documents, Fault, OtherText, Passes, Scanned, Settings, Step, TwoPass},
+    scan::{self, Documents, Fault, OtherText, Passes, ScanStep, Scanned, Settings, TwoPass},
     trail::record::Record,
 };
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
@@ -46,19 +46,19 @@ fn scan(
     let mut rest = stored.clone();
     loop {
         match scan.step() {
-            Step::Feed => {
+            ScanStep::Feed => {
                 let chunk = rest.split_to(rest.len().min(chunk_bytes));
                 scan.feed(Ok(Some(chunk).filter(|chunk| !chunk.is_empty())));
             }
-            Step::Reopen => rest = stored.clone(),
-            Step::Candidate(candidate) => found.extend(scan.record(&candidate).and_then(matching)),
-            Step::Yield => {}
-            Step::End(end) => return (found, end),
+            ScanStep::Reopen => rest = stored.clone(),
+            ScanStep::Candidate(candidate) => found.extend(scan.record(&candidate).and_then(matching)),
+            ScanStep::Yield => {}
+            ScanStep::End(end) => return (found, end),
         }
     }
 }
 
-/// Inflates everything, then parses everything; a break in either ends it with what was read before.
+/// Inflates everything, then parses everything. A break in either ends it with the records before the break.
 fn oracle(stored: &[u8]) -> (Vec<String>, bool) {
     let mut text = Vec::new();
     let inflated = if stored.first() == Some(&0x1f) {
@@ -171,7 +171,7 @@ const CLEAN: [&str; 4] = [
     "{}",
     "7",
 ];
-/// Duplicate fields, of which the last counts: once for a match, once against it.
+/// Duplicate fields, of which the last counts. It makes the first record a match, and the second none.
 const DUPLICATE_KEYS: [&str; 2] = [
     r#"{"eventSource":"iam.amazonaws.com","eventName":"x","eventName":"AttachUserPolicy","requestParameters":null,"requestParameters":{"policyArn":"arn:aws:iam::aws:policy/AWSCompromisedKeyQuarantineV3"}}"#,
     r#"{"eventSource":"iam.amazonaws.com","eventName":"AttachUserPolicy","eventName":"x","requestParameters":{"policyArn":"arn:aws:iam::aws:policy/AWSCompromisedKeyQuarantineV3"}}"#,
@@ -226,7 +226,7 @@ fn a_document() -> impl Strategy<Value = String> {
     })
 }
 
-/// As it is stored: plain, or gzip in one or several members, cut anywhere.
+/// A stored document: plain, or gzip in one or several members, split anywhere.
 fn stored() -> impl Strategy<Value = Vec<u8>> {
     (a_document(), prop::option::of(prop::collection::vec(any::<Index>(), 0..3)), 0..=9u32).prop_map(
         |(text, members, level)| {
@@ -267,7 +267,7 @@ fn the_fast_path_finds_exactly_what_parsing_everything_finds() {
         Ok(())
     });
     let counts = [&files, &with_matches, &near_misses, &clean, &gzipped].map(Cell::get);
-    assert!(counts.iter().all(|&count| count > counts[0] / 20), "the corpus was lopsided: {counts:?}");
+    assert!(counts.iter().all(|&count| count > counts[0] / 20), "too few files of a kind: {counts:?}");
 }
 
 #[test]
@@ -298,10 +298,12 @@ fn the_fast_path_finds_everything_before_a_break() {
     assert!(broken.get() > 1000 && with_matches.get() > 100 && failed.get() > broken.get() / 2);
 }
 
-/// Documents one after another, as in exports. A record may be a document.
+/// Documents one after another, as in exports. A document may be a record.
 fn an_export() -> impl Strategy<Value = String> {
-    let document =
-        prop_oneof![a_document(), a_record().prop_filter("a number is no document", |record| record.starts_with('{')),];
+    let document = prop_oneof![
+        a_document(),
+        a_record().prop_filter("a number is not a document", |record| record.starts_with('{')),
+    ];
     let between = prop::sample::select(vec!["\n", "\r\n", "", " \n\n", "\n\u{feff}"]);
     prop::collection::vec((document, between), 1..6)
         .prop_map(|parts| parts.into_iter().map(|(document, between)| document + between).collect())
@@ -311,7 +313,8 @@ fn an_export() -> impl Strategy<Value = String> {
 fn oracle_of_many(text: &str) -> Vec<String> {
     let documents = serde_json::Deserializer::from_str(text).into_iter::<Box<RawValue>>();
     let records = documents.flat_map(|document| {
-        let (document, mut records) = (document.unwrap(), Vec::new());
+        let document = document.unwrap();
+        let mut records = Vec::new();
         let has_list = |fields: &serde_json::Map<String, serde_json::Value>| {
             fields.get("Records").is_some_and(serde_json::Value::is_array)
         };
@@ -326,12 +329,12 @@ fn oracle_of_many(text: &str) -> Vec<String> {
 }
 
 #[test]
-fn every_document_of_an_export_is_read_and_a_record_may_be_one() {
+fn every_document_of_an_export_is_read_even_a_lone_record() {
     let [alone, several, whole] = [const { Cell::new(0u32) }; 3];
     run(2000, (an_export(), any::<bool>(), chunk_bytes()), |(text, compress, chunk_bytes)| {
         let stored = if compress { gzip(text.as_bytes(), 6) } else { text.clone().into_bytes() };
         let expected = oracle_of_many(&text.replace('\u{feff}', " "));
-        // In one pass, as standard input is read, and in two, the second from memory or from the source.
+        // In one pass, like standard input, and in two passes, with the second from memory or from the source.
         for (passes, kept_bytes) in [(Passes::One, 0), (Passes::Two, 0), (Passes::Two, 1 << 20)] {
             let settings = Settings { kept_bytes, ..settings(Documents::Many) };
             let (found, end) = scan(settings, passes, &stored, chunk_bytes);
@@ -354,7 +357,7 @@ fn every_document_of_an_export_is_read_and_a_record_may_be_one() {
 }
 
 #[test]
-fn an_escape_in_any_position_of_a_needle_hides_nothing() {
+fn an_escape_anywhere_in_a_needle_hides_no_record() {
     let mut tried = 0;
     for (record, needle) in [MATCH, INLINE, DENIED].into_iter().zip(NEEDLES) {
         let start = record.find(needle).unwrap();
@@ -372,7 +375,8 @@ fn an_escape_in_any_position_of_a_needle_hides_nothing() {
 
 #[test]
 fn a_needle_across_a_block_border_is_found() {
-    let (mut across, head) = (0, "{\"Records\":[{\"a\":\"");
+    let head = "{\"Records\":[{\"a\":\"";
+    let mut across = 0;
     for (record, needle) in [MATCH, INLINE, DENIED].into_iter().zip(NEEDLES) {
         let start = record.find(needle).unwrap();
         for after_border in 0..=needle.len() {

@@ -1,4 +1,4 @@
-//! Just enough HTTP/1.1 to stand between the function and its servers.
+//! The part of HTTP/1.1 that the wire between the function and its servers needs.
 
 use std::{
     io::{self, BufRead, Read, Write},
@@ -6,13 +6,13 @@ use std::{
 };
 
 pub struct Request {
-    /// The request line and the headers, as they came, without the empty line.
+    /// The request line and the headers as received, without the empty line.
     pub head: String,
     pub body: Vec<u8>,
 }
 
 impl Request {
-    /// The next request of a connection; `None` at its end.
+    /// The next request of a connection. `None` at its end.
     pub fn read(stream: &mut impl BufRead) -> io::Result<Option<Request>> {
         let mut head = String::new();
         while !head.ends_with("\r\n\r\n") {
@@ -52,7 +52,7 @@ impl Request {
         })
     }
 
-    /// A field of a form, as the query protocol of SNS sends it.
+    /// A field of a form, in the encoding of SNS's query protocol.
     pub fn form_field(&self, name: &str) -> Option<String> {
         let pairs = str::from_utf8(&self.body).ok()?.split('&').filter_map(|pair| pair.split_once('='));
         let (_, value) = pairs.into_iter().find(|(key, _)| *key == name)?;
@@ -60,7 +60,7 @@ impl Request {
         Some(percent_encoding::percent_decode_str(&spaced).decode_utf8().ok()?.into_owned())
     }
 
-    /// Sends it on over a connection of its own; gives the whole answer as it comes.
+    /// Forwards the request over its own connection. Returns the whole answer as received.
     pub fn forward(&self, mut stream: impl Read + Write) -> io::Result<Vec<u8>> {
         let kept = self.head.lines().filter(|line| {
             let name = line.split(':').next().unwrap_or_default().to_ascii_lowercase();
@@ -75,7 +75,7 @@ impl Request {
     }
 }
 
-/// Answers a request; more may follow on the connection.
+/// Answers a request. The connection stays open for more.
 pub fn answer(stream: &mut impl Write, status: u16, headers: &[(&str, &str)], body: &[u8]) -> io::Result<()> {
     write!(stream, "HTTP/1.1 {status} Status\r\ncontent-length: {}\r\n", body.len())?;
     for (name, value) in headers {

@@ -1,4 +1,4 @@
-//! The local AWS: one server for the test binary, an account of its own for each test.
+//! The local AWS: one server for the test binary, and one account for each test.
 
 use std::{
     collections::HashMap,
@@ -26,7 +26,7 @@ use super::{path, python, schema::violation};
 
 pub const REGION: &str = "us-east-1";
 
-/// Ends when its standard input does, which is when this process does, however it does.
+/// A local AWS. It ends when its standard input closes, which also happens if this process is killed.
 pub struct Server {
     pub endpoint: String,
     _process: Child,
@@ -54,7 +54,7 @@ impl Server {
     }
 }
 
-/// An AWS account with a log bucket, a dedup table, an alert topic, and a queue that gets the alerts.
+/// An AWS account with a log bucket, a dedup table, an alert topic, and a queue that receives the alerts.
 pub struct Account {
     pub id: String,
     pub endpoint: String,
@@ -69,7 +69,7 @@ pub struct Account {
 }
 
 impl Account {
-    /// On the shared server, with all that the function needs.
+    /// A new account on the shared server, with everything that the function needs.
     pub async fn new() -> Account {
         static NEXT: AtomicU64 = AtomicU64::new(100_000_000_001);
         let id = NEXT.fetch_add(1, Ordering::SeqCst).to_string();
@@ -81,7 +81,7 @@ impl Account {
         account
     }
 
-    /// Somewhere else, with nothing in it.
+    /// An account on another server, without any resource.
     pub fn at(endpoint: &str, id: &str) -> Account {
         let http = Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
         let sdk = SdkConfig::builder()
@@ -113,7 +113,7 @@ impl Account {
         table.attribute_definitions(key).key_schema(schema).send().await.unwrap();
     }
 
-    /// A queue that gets what is published to the topic, as it is; gives its URL.
+    /// Creates a queue that receives the messages of the topic unchanged. Returns its URL.
     pub async fn subscribe(&self, topic: &str, name: &str) -> String {
         let arn = format!("arn:aws:sqs:{REGION}:{}:{name}", self.id);
         let policy = json!({ "Version": "2012-10-17", "Statement": [{
@@ -130,12 +130,12 @@ impl Account {
         self.s3.put_object().bucket(&self.bucket).key(key).body(bytes.into()).send().await.unwrap();
     }
 
-    /// Ends the leases of all claims, in place of waiting for it.
+    /// Ends the leases of all claims.
     pub async fn end_leases(&self) {
         for mut document in self.documents().await {
-            let AttributeValue::L(incidents) = document.get_mut("incidents").unwrap() else { panic!("no list") };
+            let AttributeValue::L(incidents) = document.get_mut("incidents").unwrap() else { panic!("not a list") };
             for incident in incidents {
-                let AttributeValue::M(incident) = incident else { panic!("no incident") };
+                let AttributeValue::M(incident) = incident else { panic!("not an incident") };
                 incident.entry("until".into()).and_modify(|until| *until = AttributeValue::N("0".into()));
             }
             self.put_document(document).await;
@@ -150,16 +150,15 @@ impl Account {
         self.dynamodb.put_item().table_name(&self.table).set_item(Some(document)).send().await.unwrap();
     }
 
-    /// What was published; fails the test unless it is so many alerts.
+    /// The new alerts. The test fails if their number is not `count`.
     pub async fn alerts(&self, count: usize) -> Vec<Value> {
-        let alerts = self.every_alert().await;
+        let alerts = self.new_alerts().await;
         assert_eq!(alerts.len(), count, "alerts: {alerts:#?}");
         alerts
     }
 
-    /// What was published, since this was last asked. The local SNS hands over at once: what has been published is
-    /// in the queue.
-    pub async fn every_alert(&self) -> Vec<Value> {
+    /// The alerts since the last call. The local SNS delivers a message before it answers the publish.
+    pub async fn new_alerts(&self) -> Vec<Value> {
         let mut alerts = Vec::new();
         loop {
             let queue = self.sqs.receive_message().queue_url(&self.alert_queue).max_number_of_messages(10);
@@ -177,7 +176,7 @@ impl Account {
         }
     }
 
-    /// Waits until an alert comes.
+    /// Waits for an alert.
     pub async fn next_alert(&self) -> Value {
         for _ in 0..6 {
             let queue = self.sqs.receive_message().queue_url(&self.alert_queue).wait_time_seconds(20);

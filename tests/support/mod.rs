@@ -26,10 +26,10 @@ use runtime_api::RuntimeApi;
 use serde_json::{Value, json};
 use wire::Wire;
 
-/// What the template gives the function.
+/// The function's timeout in the template.
 pub const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// The timeout begins when the function takes the invocation.
+/// The timeout begins when the function receives the invocation.
 const SLOW_START: Duration = Duration::from_secs(30);
 
 /// A running function.
@@ -44,16 +44,16 @@ impl Function {
         Function::start_with(account, &account.endpoint, &[])
     }
 
-    /// With the wire before the servers and the Runtime API.
+    /// Starts a function whose requests to the servers and the Runtime API pass through the wire.
     pub fn start_on(account: &Account, wire: &Wire) -> Function {
         let runtime = RuntimeApi::start();
-        let runtime_address = wire.also(&runtime.address).replace("http://", "");
+        let runtime_address = wire.intercept(&runtime.address).replace("http://", "");
         let function = Function::spawn(account, &wire.endpoint, runtime, &runtime_address, &[]);
         wire.set_victim(function.process.id());
         function
     }
 
-    /// With other variables, too; an empty one counts as not set.
+    /// Starts a function with additional variables. An empty variable counts as not set.
     pub fn start_with(account: &Account, endpoint: &str, variables: &[(&str, &str)]) -> Function {
         let runtime = RuntimeApi::start();
         let address = runtime.address.clone();
@@ -93,12 +93,12 @@ impl Function {
         Function { process, runtime, output: Some(output) }
     }
 
-    /// One invocation; fails the test where the function dies or does not answer.
+    /// Invokes the function. The test fails if the function dies or does not answer.
     pub fn invoke(&mut self, payload: &Value) -> Result<Value, Value> {
         self.invoke_within(payload, TIMEOUT).expect("the function died")
     }
 
-    /// One invocation with that timeout; `None` where the function dies in it.
+    /// Invokes the function with this timeout. Returns `None` if the function dies.
     pub fn invoke_within(&mut self, payload: &Value, timeout: Duration) -> Option<Result<Value, Value>> {
         self.runtime.invoke(payload.to_string(), timeout);
         let started = Instant::now();
@@ -113,16 +113,17 @@ impl Function {
         }
     }
 
-    /// Ends the function; gives its log lines, but for the metrics.
+    /// Ends the function. Returns its log lines without the metrics.
     pub fn log(self) -> Vec<LogLine> {
         self.log_and_metrics().0
     }
 
-    /// Ends the function; gives its log lines, and the metrics of all its invocations added up.
+    /// Ends the function. Returns its log lines, and the sums of the metrics of all its invocations.
     pub fn log_and_metrics(mut self) -> (Vec<LogLine>, BTreeMap<String, u64>) {
         let _ = self.process.kill();
         let lines = self.output.take().unwrap().join().unwrap();
-        let (mut log, mut metrics) = (Vec::new(), BTreeMap::new());
+        let mut log = Vec::new();
+        let mut metrics = BTreeMap::new();
         for line in lines {
             let line: Value = serde_json::from_str(&line).unwrap_or_else(|_| json!({ "raw": line }));
             if line.get("_aws").is_none() {
@@ -140,13 +141,13 @@ impl Function {
         self.process.id()
     }
 
-    /// Waits for the function to end by itself.
+    /// Waits until the function ends. Returns its exit status.
     pub fn wait(&mut self) -> Option<i32> {
         self.process.wait().unwrap().code()
     }
 }
 
-/// However a test ends, its function does.
+/// A function does not outlive its test.
 impl Drop for Function {
     fn drop(&mut self) {
         let _ = self.process.kill();
@@ -154,7 +155,7 @@ impl Drop for Function {
     }
 }
 
-/// A line that the function has logged.
+/// A log line of the function.
 #[derive(Debug)]
 pub struct LogLine(pub Value);
 
@@ -172,9 +173,10 @@ impl LogLine {
     }
 }
 
-/// Runs the cells of a table, some at once, each in a thread of its own; gives their results in order.
+/// Runs the cells of a table in eight threads. Returns their results in order.
 pub fn in_parallel<C: Sync, R: Send>(cells: &[C], run: impl AsyncFn(&C) -> R + Sync) -> Vec<R> {
-    let (next, results) = (AtomicUsize::new(0), Mutex::new(BTreeMap::new()));
+    let next = AtomicUsize::new(0);
+    let results = Mutex::new(BTreeMap::new());
     thread::scope(|scope| {
         for _ in 0..8 {
             scope.spawn(|| {
@@ -191,7 +193,7 @@ pub fn in_parallel<C: Sync, R: Send>(cells: &[C], run: impl AsyncFn(&C) -> R + S
     results.into_inner().unwrap().into_values().collect()
 }
 
-/// How many lines say this.
+/// The number of lines with this message.
 pub fn count(log: &[LogLine], message: &str) -> usize {
     log.iter().filter(|line| line.message() == message).count()
 }
@@ -215,7 +217,7 @@ pub fn python() -> PathBuf {
     python
 }
 
-/// The built function. It is next to the test's own folder, whatever package the test belongs to.
+/// The built function. It is next to the folder of the test binaries, for every package.
 fn function_binary() -> PathBuf {
     let test = env::current_exe().unwrap();
     let binary = test.ancestors().nth(2).unwrap().join("quarantine-alert");
@@ -223,7 +225,7 @@ fn function_binary() -> PathBuf {
     binary
 }
 
-/// A payload of `events/`, for the account's bucket.
+/// A payload of `events/`, with the account's bucket.
 pub fn event(name: &str, account: &Account) -> Value {
     let text = fs::read_to_string(path(&format!("events/{name}.json"))).unwrap();
     serde_json::from_str(&text.replace("example-trail-logs", &account.bucket)).unwrap()
@@ -234,20 +236,20 @@ pub fn log_file(name: &str) -> Value {
     serde_json::from_str(&fs::read_to_string(path(&format!("events/log-files/{name}.json"))).unwrap()).unwrap()
 }
 
-/// The key by which the payloads of `events/` know a log file.
+/// The key of a log file in the payloads of `events/`.
 pub fn key(name: &str) -> String {
     let file = format!("123456789012_CloudTrail_us-east-1_20261124T0305Z_{name}.json.gz");
     format!("AWSLogs/123456789012/CloudTrail/us-east-1/2026/11/24/{file}")
 }
 
-/// Puts log files of `events/log-files/` where the payloads expect them.
+/// Puts log files of `events/log-files/` at the keys that the payloads name.
 pub async fn put_log_files(account: &Account, names: &[&str]) {
     for name in names {
         account.put(&key(name), gzip(log_file(name).to_string().as_bytes())).await;
     }
 }
 
-/// The delivery of objects by the queue, each in a message of its own; the ids are `1`, `2`, ….
+/// The delivery of objects by the queue, one per message. The message ids are `1`, `2`, ….
 pub fn delivery(account: &Account, keys: &[&str]) -> Value {
     let template = event("sqs-s3-object-created", account);
     let messages = keys.iter().enumerate().map(|(number, key)| {
@@ -261,8 +263,8 @@ pub fn delivery(account: &Account, keys: &[&str]) -> Value {
     json!({ "Records": messages.collect::<Vec<_>>() })
 }
 
-/// The ids of the items that the answer hands back.
+/// The ids of the batch item failures in an answer.
 pub fn failed_items(answer: &Value) -> Vec<&str> {
-    let failures = answer["batchItemFailures"].as_array().expect("an answer for a queue");
+    let failures = answer["batchItemFailures"].as_array().expect("not an answer for a queue");
     failures.iter().map(|failure| failure["itemIdentifier"].as_str().unwrap()).collect()
 }

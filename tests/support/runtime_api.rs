@@ -1,4 +1,4 @@
-//! The Lambda Runtime API: hands invocations to the function and takes its answers.
+//! The Lambda Runtime API: sends invocations to the function and receives its answers.
 //!
 //! <https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html>
 
@@ -43,7 +43,7 @@ impl RuntimeApi {
         self.invocations.send((payload, timeout)).unwrap();
     }
 
-    /// The answer, if it comes within that time: what the function returned, or its error.
+    /// The result of the function, or its error. `None` if neither arrives within that time.
     pub fn answer(&self, within: Duration) -> Option<Result<Value, Value>> {
         self.answers.recv_timeout(within).ok()
     }
@@ -53,11 +53,11 @@ fn serve(mut stream: TcpStream, next: &Mutex<Receiver<(String, Duration)>>, answ
     let mut reader = BufReader::new(stream.try_clone().unwrap());
     while let Ok(Some(request)) = Request::read(&mut reader) {
         let path = request.path();
-        // The wire asks for it; told of it, the client does not try the connection again.
+        // The wire sends this header. With it in the answer, the client does not reuse the connection.
         let is_last = request.header("connection") == Some("close");
         let connection = ("connection", if is_last { "close" } else { "keep-alive" });
         if path.ends_with("/invocation/next") {
-            // Ends with the test: its sender goes.
+            // The sender is dropped when the test ends.
             let Ok((payload, timeout)) = next.lock().unwrap().recv() else { return };
             let since_1970 = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
             let deadline = (since_1970 + timeout).as_millis().to_string();

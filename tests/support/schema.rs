@@ -1,4 +1,4 @@
-//! Every alert that a test sees published is held against the schema.
+//! Every published alert that a test receives is validated against the schema.
 
 use std::{
     io::{BufRead, BufReader, Write},
@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::{path, python};
 
-/// What is wrong with the alert, if anything is.
+/// How the alert violates the schema. `None` if it does not.
 pub fn violation(alert: &Value) -> Option<String> {
     static VALIDATOR: OnceLock<Mutex<(Child, BufReader<ChildStdout>)>> = OnceLock::new();
     let validator = VALIDATOR.get_or_init(|| {
@@ -21,7 +21,7 @@ pub fn violation(alert: &Value) -> Option<String> {
         Mutex::new((process, output))
     });
     let (process, output) = &mut *validator.lock().unwrap();
-    // It ends when its input does, which is when this process does.
+    // It ends when its input closes, at the latest with this process.
     writeln!(process.stdin.as_mut().unwrap(), "{alert}").unwrap();
     let mut verdict = String::new();
     output.read_line(&mut verdict).unwrap();

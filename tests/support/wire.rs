@@ -1,4 +1,4 @@
-//! The wire between the function and its servers: sees every request, and makes the faults.
+//! The wire between the function and its servers: records every request, and injects faults.
 
 use std::{
     io::{BufReader, Write},
@@ -18,50 +18,51 @@ use super::http::{Request, answer};
 #[derive(Clone, Copy, Debug)]
 pub enum Fault {
     None,
-    /// Answered with this status and body; the server does not see it.
+    /// The wire answers with this status and body. The server does not receive the request.
     Answer(u16, &'static str),
-    /// The connection is closed before the server sees it.
+    /// The connection is closed. The server does not receive the request.
     Cut,
-    /// The server does it, and the connection is closed after so many bytes of the answer.
+    /// The server handles the request. The connection is closed after this many bytes of the answer.
     CutAnswer(usize),
-    /// The server does it, and after so many bytes of the answer nothing more comes.
+    /// The server handles the request. The answer stops after this many bytes, and the connection stays open.
     StallAnswer(usize),
-    /// Never answered; the server does not see it.
+    /// The request is never answered. The server does not receive it.
     Hang,
-    /// The function is killed before, or after, the server does it.
+    /// The function is killed before the server receives the request.
     KillBefore,
+    /// The function is killed after the server has handled the request.
     KillAfter,
 }
 
-/// A request that came by.
+/// A request that passed through the wire.
 pub struct Seen {
     pub at: Instant,
-    /// Such as `GetObject`, `PutItem`, `Publish`; what the function asks the Runtime API is `Next` and `Answer`.
+    /// For example `GetObject`, `PutItem` or `Publish`. Requests to the Runtime API are `Next` and `Answer`.
     pub operation: String,
-    /// Counts the requests of this operation, from 1 on.
+    /// Its number among the requests of this operation, from 1.
     pub number: usize,
     pub request: Request,
 }
 
-/// Opens once so many have come, and stays open: a request that is sent again finds it as it is.
+/// Opens after this many arrivals, and stays open, so that a retried request passes.
 pub struct Gate {
-    awaited: Mutex<usize>,
+    missing: Mutex<usize>,
     opened: Condvar,
 }
 
 impl Gate {
-    pub fn new(awaited: usize) -> Gate {
-        Gate { awaited: Mutex::new(awaited), opened: Condvar::new() }
+    pub fn new(arrivals: usize) -> Gate {
+        Gate { missing: Mutex::new(arrivals), opened: Condvar::new() }
     }
 
-    pub fn come(&self) {
-        let mut awaited = self.awaited.lock().unwrap();
-        *awaited = awaited.saturating_sub(1);
+    pub fn arrive(&self) {
+        let mut missing = self.missing.lock().unwrap();
+        *missing = missing.saturating_sub(1);
         self.opened.notify_all();
     }
 
     pub fn wait(&self) {
-        drop(self.opened.wait_while(self.awaited.lock().unwrap(), |awaited| *awaited > 0).unwrap());
+        drop(self.opened.wait_while(self.missing.lock().unwrap(), |missing| *missing > 0).unwrap());
     }
 }
 
@@ -79,19 +80,19 @@ impl Wire {
     pub fn new(server: &str, faults: impl Fn(&Seen) -> Fault + Send + Sync + 'static) -> Wire {
         let mut wire =
             Wire { endpoint: String::new(), faults: Arc::new(faults), seen: Arc::default(), victim: Arc::default() };
-        wire.endpoint = wire.also(server);
+        wire.endpoint = wire.intercept(server);
         wire
     }
 
-    /// Stands before another server, too; gives the endpoint for it.
-    pub fn also(&self, server: &str) -> String {
+    /// Puts the wire in front of another server. Returns the endpoint to use instead of that server.
+    pub fn intercept(&self, server: &str) -> String {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let endpoint = format!("http://{}", listener.local_addr().unwrap());
         let (wire, server) = (self.clone(), server.replace("http://", ""));
         thread::spawn(move || {
             for stream in listener.incoming() {
                 let (wire, server) = (wire.clone(), server.clone());
-                // A connection that the other side gave up is no fault of the test.
+                // A connection that the other side closed is not an error of the test.
                 thread::spawn(move || wire.serve(stream.unwrap(), &server).unwrap_or_default());
             }
         });
@@ -116,7 +117,7 @@ impl Wire {
             match (self.faults)(&seen) {
                 Fault::None => stream.write_all(&forward()?)?,
                 Fault::Answer(status, body) => {
-                    // S3 gives the region with every answer.
+                    // S3 returns the region with every answer.
                     let headers =
                         [("content-type", "application/x-amz-json-1.0"), ("x-amz-bucket-region", "eu-west-1")];
                     answer(&mut stream, status, &headers, body.as_bytes())?;
