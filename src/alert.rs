@@ -13,7 +13,7 @@ use serde_json::value::RawValue;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use crate::{
-    dedup::Claim,
+    dedup::{Claim, FLOOD_BOUND},
     related::Related,
     rule::{Actor, Entity, Evidence, Match, Outcome, Policy, Severity},
     trail::log_file::LogFile,
@@ -39,7 +39,7 @@ pub struct Alert {
     /// The same for all duplicates of the alert.
     pub alert_id: String,
     pub alert_context: AlertContext,
-    pub description: &'static str,
+    pub description: String,
     pub runbook: String,
     pub tags: &'static [&'static str],
     /// Of this program.
@@ -71,6 +71,9 @@ pub struct Alert {
 
     #[serde(skip)]
     pub steps: Vec<Step>,
+    /// Whether further incidents of the entity are not alerted within the period.
+    #[serde(skip)]
+    pub is_last: bool,
     #[serde(skip)]
     pub error_code: Option<Untrusted>,
 }
@@ -116,7 +119,7 @@ impl Alert {
     ) -> Alert {
         let Match { rule, outcome, severity, policy, facts } = matched;
         let event_time = facts.event_time.unwrap_or(now);
-        let steps = runbook::steps(matched, event_time, now);
+        let steps = runbook::steps(matched, event_time);
         let test = facts.account_id == PROOF_OF_LIFE_ACCOUNT;
         let mut alert = Alert {
             id: rule.id,
@@ -132,7 +135,7 @@ impl Alert {
                 recipient_account_id: facts.account_id.clone(),
                 record: facts.evidence.raw.clone(),
             },
-            description: rule.description,
+            description: description(rule.description, claim),
             runbook: runbook::text(&steps),
             tags: rule.tags,
             version: env!("CARGO_PKG_VERSION"),
@@ -156,6 +159,7 @@ impl Alert {
             truncated: false,
             test,
             steps,
+            is_last: claim.is_last(),
             error_code: facts.evidence.error_code.clone(),
         };
         alert.truncated = alert.strings().into_iter().any(|text| text.is_cut());
@@ -237,6 +241,17 @@ impl Source {
         let Evidence { event_id, request_id, .. } = evidence;
         Source { bucket, key, version_id, event_id: event_id.clone(), request_id: request_id.clone() }
     }
+}
+
+/// The tenth alert of a flood announces that further ones are not sent.
+fn description(rule: &str, claim: &Claim) -> String {
+    if !claim.is_last() {
+        return rule.to_owned();
+    }
+    format!(
+        "{rule} This is alert {FLOOD_BOUND} of this entity within the dedup period. Further ones are counted in the \
+         function's log and metrics but not sent, except for calls that AWS makes."
+    )
 }
 
 fn marked(test: bool, title: String) -> String {

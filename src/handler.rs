@@ -17,7 +17,8 @@ use crate::{
     config::Config,
     delivery,
     engine::{
-        ledger::{Answer, Ledger},
+        ledger::{Answer, Claims, Ledger},
+        pending::PendingMatch,
         publisher::Publisher,
         reader::{KEPT_BYTES, Reader},
     },
@@ -69,26 +70,47 @@ impl Handler {
         let mut claims = self.ledger.open(Some(deadline));
         let work = async {
             while let Some(queued) = queue.next().await {
-                match claims.claim(&queued.pending).await {
-                    Answer::Suppress => queue.settle(queued, Ok(Acknowledged::Suppressed)),
-                    Answer::NoTime => queue.settle(queued, Err(NotAlerted::NoTime)),
-                    Answer::Wait(until) => queue.wait(queued, until),
-                    Answer::Publish { claim, degraded } => {
-                        let related = self.reader.related(&queued.pending).await;
-                        let log_file = queued.pending.log_file.as_deref();
-                        let now = OffsetDateTime::now_utc();
-                        let alert = Alert::new(&queued.pending.matched, &claim, log_file, related, degraded, now);
-                        let acknowledged = Acknowledged::Published { alert_id: alert.alert_id.clone(), degraded };
-                        let published = self.publisher.publish(alert).await;
-                        if published.is_ok() {
-                            claims.complete(&claim).await;
-                        }
-                        queue.settle(queued, published.map(|()| acknowledged).map_err(NotAlerted::Publish));
-                    }
+                let removals = queue.removals(&queued.pending.key.entity);
+                let settled = queue.receive_during(self.alert(&mut claims, &queued.pending, &removals)).await;
+                match settled {
+                    Ok(Settled::Acknowledged(acknowledged)) => queue.settle(queued, Ok(acknowledged)),
+                    Ok(Settled::ClaimedUntil(until)) => queue.wait(queued, until),
+                    Err(reason) => queue.settle(queued, Err(reason)),
                 }
             }
         };
         let in_time = timeout_at(deadline, work).await.is_ok();
         queue.answer(in_time, &self.function_name)
     }
+
+    /// Claims a match and publishes its alert, unless its incident needs none.
+    async fn alert(
+        &self,
+        claims: &mut Claims<'_>,
+        pending: &PendingMatch,
+        removals: &[i64],
+    ) -> Result<Settled, NotAlerted> {
+        match claims.claim(pending, removals).await {
+            Answer::Suppress => Ok(Settled::Acknowledged(Acknowledged::Suppressed)),
+            Answer::Flooded => Ok(Settled::Acknowledged(Acknowledged::Flooded)),
+            Answer::NoTime => Err(NotAlerted::NoTime),
+            Answer::Wait(until) => Ok(Settled::ClaimedUntil(until)),
+            Answer::Publish { claim, degraded } => {
+                let related = self.reader.related(pending).await;
+                let now = OffsetDateTime::now_utc();
+                let alert = Alert::new(&pending.matched, &claim, pending.log_file.as_deref(), related, degraded, now);
+                let alert_id = alert.alert_id.clone();
+                self.publisher.publish(alert).await.map_err(NotAlerted::Publish)?;
+                claims.complete(&claim).await;
+                Ok(Settled::Acknowledged(Acknowledged::Published { alert_id, degraded }))
+            }
+        }
+    }
+}
+
+/// What came of a match.
+enum Settled {
+    Acknowledged(Acknowledged),
+    /// Another process works on its incident until then, in seconds since 1970.
+    ClaimedUntil(i64),
 }

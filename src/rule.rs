@@ -13,6 +13,7 @@ mod subject;
 use std::fmt;
 
 use serde::{Serialize, Serializer};
+use time::{Duration, OffsetDateTime};
 
 pub use check::Check;
 pub use facts::{Actor, Entity, EntityType, Evidence, Facts};
@@ -21,8 +22,12 @@ pub use subject::Policy;
 use crate::{
     scan::{Needle, Needles},
     trail::record::Record,
+    untrusted::{Untrusted, fingerprint},
 };
 use subject::Subject;
+
+/// The clocks of AWS's services may differ from ours. A record from further in the future must not suppress a real one.
+const MAX_AHEAD: Duration = Duration::minutes(5);
 
 /// All rules. No two of them accept the same record.
 pub const ALL: [&Rule; 3] = [&quarantined::RULE, &removed::RULE, &denied::RULE];
@@ -144,23 +149,39 @@ impl Grade {
 }
 
 impl Match {
-    /// What all matches of one incident share. The policy's version is not part of it: V2 and V3 attached together are
-    /// one incident. Each removal is an incident of its own. Printable ASCII of bounded length, whatever the record
-    /// contains.
-    pub fn dedup_key(&self) -> String {
-        let Facts { account_id, entity, evidence, .. } = &self.facts;
-        let name = match entity.name.iam_name() {
-            Some(name) => name.to_owned(),
-            None => format!("sha256:{}", entity.name.fingerprint()),
-        };
-        let key = format!("{}:{account_id}:{}:{name}:{}", self.rule.id, entity.kind, self.outcome);
-        match &evidence.request_id {
-            Some(id) if self.outcome == Outcome::Removed => match id.identifier() {
-                Some(id) => format!("{key}:{id}"),
-                None => format!("{key}:sha256:{}", id.fingerprint()),
-            },
-            _ => key,
+    /// What all matches of one incident share: rule, entity and outcome, and the caller where an attach by others must not
+    /// suppress AWS's own. Each removal is an incident of its own. The policy's version is not part of it: V2 and V3 attached
+    /// together are one incident. A record whose time cannot be used is identified by its event id.
+    ///
+    /// Printable ASCII of bounded length, whatever the record contains.
+    pub fn dedup_key(&self, now: OffsetDateTime) -> String {
+        let Facts { actor, evidence, .. } = &self.facts;
+        let mut key = format!("{}:{}:{}", self.rule.id, self.entity(), self.outcome);
+        match (self.outcome, &evidence.request_id) {
+            (Outcome::Quarantined | Outcome::Failed, _) if !actor.aws_internal => key += ":by-hand",
+            (Outcome::Removed, Some(id)) => key = format!("{key}:{}", safe(id.identifier(), id)),
+            _ => {}
         }
+        match (self.usable_time(now), &evidence.event_id) {
+            (Some(_), _) => key,
+            (None, Some(id)) => format!("{key}:{}", safe(id.identifier(), id)),
+            (None, None) => format!("{key}:sha256:{}", fingerprint(evidence.raw.get())),
+        }
+    }
+
+    /// What all incidents of one entity share, whatever their rule and outcome.
+    pub fn entity_key(&self) -> String {
+        format!("{}:{}", quarantined::RULE.id, self.entity())
+    }
+
+    /// The event time, if the record has one that can be used for deduplication.
+    pub fn usable_time(&self, now: OffsetDateTime) -> Option<OffsetDateTime> {
+        self.facts.event_time.filter(|time| *time <= now + MAX_AHEAD)
+    }
+
+    fn entity(&self) -> String {
+        let Facts { account_id, entity, .. } = &self.facts;
+        format!("{account_id}:{}:{}", entity.kind, safe(entity.name.iam_name(), &entity.name))
     }
 
     /// Whether it is published before others: there may not be time for all of them.
@@ -172,6 +193,11 @@ impl Match {
     pub fn title(&self, name: &str) -> String {
         self.outcome.title(self.facts.entity.kind, name, &self.facts.account_id)
     }
+}
+
+/// A value in a key: itself if it is safe, else its fingerprint.
+fn safe(value: Option<&str>, untrusted: &Untrusted) -> String {
+    value.map_or_else(|| format!("sha256:{}", untrusted.fingerprint()), str::to_owned)
 }
 
 impl Outcome {

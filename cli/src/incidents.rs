@@ -16,11 +16,11 @@ pub struct FirstMatch {
 
 /// Sorts matches by event time, and duplicates of a record by their log file, so that every run gives the same result.
 pub fn sort(matches: &mut [PendingMatch]) {
-    matches.sort_by_cached_key(|pending| (pending.event_time, pending.origin()));
+    matches.sort_by_cached_key(|pending| (pending.key.event_time, pending.origin()));
 }
 
 /// Groups sorted matches, and returns those that the function would have alerted. `documents` are the known incidents, by
-/// dedup key.
+/// entity.
 pub fn group(
     matches: Vec<PendingMatch>,
     period: Duration,
@@ -28,8 +28,8 @@ pub fn group(
 ) -> Vec<FirstMatch> {
     let mut incidents = Vec::new();
     for pending in matches {
-        let known = documents.entry(pending.dedup_key.clone()).or_insert_with_key(|key| Document::unknown(key));
-        if let Decision::Claim { claim, document } = known.decide(&pending.question(period)) {
+        let known = documents.entry(pending.key.entity.clone()).or_insert_with_key(|key| Document::unknown(key));
+        if let Decision::Claim { claim, document } = known.decide(&pending.question(&[], period)) {
             let now = OffsetDateTime::now_utc().unix_timestamp();
             *known = document.completed(&claim, now).unwrap_or(document);
             incidents.push(FirstMatch { pending, claim });

@@ -44,11 +44,11 @@ pub(super) fn text(steps: &[Step]) -> String {
     text
 }
 
-pub(super) fn steps(matched: &Match, event_time: OffsetDateTime, now: OffsetDateTime) -> Vec<Step> {
+pub(super) fn steps(matched: &Match, event_time: OffsetDateTime) -> Vec<Step> {
     let is_inline = matched.policy.as_ref().is_some_and(|policy| policy.arn.is_none());
     let detach = if is_inline { "delete" } else { "detach" };
     vec![
-        deactivate(matched, now),
+        deactivate(matched),
         contain(matched),
         Step::new(format!("Open the AWS support case about the key: {}", console::support(&matched.facts.partition))),
         search(matched, event_time),
@@ -62,7 +62,7 @@ pub(super) fn steps(matched: &Match, event_time: OffsetDateTime, now: OffsetDate
     ]
 }
 
-fn deactivate(matched: &Match, now: OffsetDateTime) -> Step {
+fn deactivate(matched: &Match) -> Step {
     let name = quoted(matched.facts.entity.name.iam_name(), "ENTITY_NAME");
     match matched.facts.entity.kind {
         EntityType::User => {
@@ -79,14 +79,15 @@ fn deactivate(matched: &Match, now: OffsetDateTime) -> Step {
             "Deactivate ALL active access keys of every user in the group. Use an identity outside the group.",
         )
         .with([format!("aws iam get-group --group-name={name}")]),
+        // The time is that of the paste, not of the alert: sessions may have been created in between.
         EntityType::Role => Step::new(
-            "Revoke all sessions of the role that were issued until now. New sessions can still be created.",
+            "Find out who attached the policy: AWS attaches it only to users. If the role's sessions may be stolen, revoke \
+             those issued until now. This interrupts every workload that uses them.",
         )
         .with([format!(
             "aws iam put-role-policy --role-name={name} --policy-name AWSRevokeOlderSessions --policy-document \
              '{{\"Version\":\"2012-10-17\",\"Statement\":[{{\"Effect\":\"Deny\",\"Action\":\"*\",\"Resource\":\"*\",\
-             \"Condition\":{{\"DateLessThan\":{{\"aws:TokenIssueTime\":\"{}\"}}}}}}]}}'",
-            rfc3339(now)
+             \"Condition\":{{\"DateLessThan\":{{\"aws:TokenIssueTime\":\"'\"$(date -u +%Y-%m-%dT%H:%M:%SZ)\"'\"}}}}}}]}}'"
         )]),
     }
 }
@@ -118,11 +119,11 @@ fn search(matched: &Match, event_time: OffsetDateTime) -> Step {
     )])
 }
 
-/// The actor's key if the actor is the entity, as it is when AWS quarantines a user.
+/// The entity's own long-term key. A temporary one cannot be deactivated, and another's must not be.
 fn own_key(matched: &Match) -> String {
-    let actor = &matched.facts.actor;
-    let key = actor.access_key_id.as_ref().filter(|_| actor.aws_internal);
-    quoted(key.and_then(Untrusted::access_key_id), "ACCESS_KEY_ID")
+    let key = matched.facts.actor.access_key_id.as_ref().filter(|_| matched.facts.entity.is_actor);
+    let key = key.and_then(Untrusted::access_key_id).filter(|key| key.starts_with("AKIA"));
+    quoted(key, "ACCESS_KEY_ID")
 }
 
 /// `None` for attaching an inline policy, which would need its document.

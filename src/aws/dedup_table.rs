@@ -1,4 +1,4 @@
-//! The documents of deduplication, in DynamoDB: one item per dedup key, changed by compare-and-swap.
+//! The documents of deduplication, in DynamoDB: one item per entity, changed by compare-and-swap.
 
 use std::sync::LazyLock;
 
@@ -38,12 +38,12 @@ impl DedupTable {
 
     /// # Errors
     /// The table cannot be read, or the item is not a document.
-    pub async fn load(&self, dedup_key: &str) -> Result<Document, TableError> {
-        let key = AttributeValue::S(dedup_key.to_owned());
+    pub async fn load(&self, entity: &str) -> Result<Document, TableError> {
+        let key = AttributeValue::S(entity.to_owned());
         let request =
             self.dynamodb.get_item().table_name(self.name.to_string()).key("dedup_key", key).consistent_read(true);
         match request.send().await.map_err(|error| self.sdk_error(&error))?.item {
-            None => Ok(Document::unknown(dedup_key)),
+            None => Ok(Document::unknown(entity)),
             Some(item) => serde_dynamo::from_item(item).map_err(|error| self.error(error.to_string())),
         }
     }
@@ -51,7 +51,7 @@ impl DedupTable {
     /// Stores the successor of the loaded document. `false` if another process has changed it meanwhile.
     ///
     /// # Errors
-    /// The table cannot be written. It may have been all the same.
+    /// The table could not be written, or did not confirm the write.
     pub async fn store(&self, document: &Document) -> Result<bool, TableError> {
         let item = serde_dynamo::to_item(document).map_err(|error| self.error(error.to_string()))?;
         let loaded = document.version - 1;

@@ -3,6 +3,7 @@
 //! Bookkeeping never holds an alert back: whatever is wrong with the table, a match is published.
 
 use std::{
+    collections::HashMap,
     sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -33,13 +34,23 @@ pub struct Claims<'l> {
     ledger: &'l Ledger,
     /// `None` if nothing ends this process.
     deadline: Option<Instant>,
-    /// Whether the table failed in this invocation. The next invocation tries it again.
-    degraded: bool,
+    /// When the document of an entity was read. What is alerted in it is final, so it need not be read again for a while.
+    read_at: HashMap<String, Instant>,
+    /// How often the table has failed in a row.
+    failures: u32,
 }
+
+/// How long an alerted incident answers without the table. Another process may learn of a removal, which would end it.
+const FRESH: Duration = Duration::from_secs(5);
+
+/// After this many failures in a row, memory serves for the rest of the invocation. The next invocation tries the table again.
+const MAX_FAILURES: u32 = 3;
 
 /// Whether a match may be published.
 pub enum Answer {
     Suppress,
+    /// The entity has had its alerts within this period.
+    Flooded,
     /// Another process has claimed the incident until then, in seconds since 1970.
     Wait(i64),
     /// Less time than a lease is left.
@@ -57,7 +68,7 @@ impl Ledger {
 
     /// For one invocation, or for a run without a deadline.
     pub fn open(&self, deadline: Option<Instant>) -> Claims<'_> {
-        Claims { ledger: self, deadline, degraded: false }
+        Claims { ledger: self, deadline, read_at: HashMap::new(), failures: 0 }
     }
 
     fn memory(&self) -> MutexGuard<'_, Memory> {
@@ -66,41 +77,57 @@ impl Ledger {
 }
 
 impl Claims<'_> {
-    /// Asks whether the match may be published, and claims it if so.
-    pub async fn claim(&mut self, pending: &PendingMatch) -> Answer {
-        if !self.degraded {
-            match self.claim_strictly(pending).await {
-                Ok(answer) => return answer,
-                Err(error) => self.degrade(&error),
-            }
+    /// Asks whether the match may be published, and claims it if so. `removals` are those of its entity that wait in this
+    /// process.
+    pub async fn claim(&mut self, pending: &PendingMatch, removals: &[i64]) -> Answer {
+        let question = pending.question(removals, self.ledger.period);
+        let is_fresh = self.read_at.get(&pending.key.entity).is_some_and(|at| at.elapsed() < FRESH);
+        if is_fresh && self.ledger.memory().has_answer(&question) {
+            return Answer::Suppress;
         }
-        self.claim_in_memory(&pending.question(self.ledger.period))
+        let answer = if self.failures < MAX_FAILURES {
+            match self.claim_strictly(pending, removals).await {
+                Ok(answer) => {
+                    self.failures = 0;
+                    answer
+                }
+                Err(error) => {
+                    self.degrade(&error);
+                    self.claim_in_memory(&question)
+                }
+            }
+        } else {
+            self.claim_in_memory(&question)
+        };
+        self.read_at.insert(pending.key.entity.clone(), Instant::now());
+        answer
     }
 
     /// Records that the claim's alert is published. If that fails, a duplicate of the alert may follow.
     pub async fn complete(&mut self, claim: &Claim) {
-        if !self.degraded
-            && let Err(error) = self.complete_strictly(claim).await
-        {
-            self.degrade(&error);
+        if self.failures < MAX_FAILURES {
+            match self.complete_strictly(claim).await {
+                Ok(()) => self.failures = 0,
+                Err(error) => self.degrade(&error),
+            }
         }
         let mut memory = self.ledger.memory();
-        if let Some(completed) = memory.load(claim.dedup_key()).completed(claim, now()) {
+        if let Some(completed) = memory.load(claim.entity()).completed(claim, now()) {
             memory.store(completed);
         }
     }
 
-    /// [`Claims::claim`] without the fallback to memory.
+    /// [`Claims::claim`] without memory.
     ///
     /// # Errors
     /// The table failed or was too slow.
-    pub async fn claim_strictly(&self, pending: &PendingMatch) -> Result<Answer, TableError> {
-        let question = pending.question(self.ledger.period);
+    pub async fn claim_strictly(&self, pending: &PendingMatch, removals: &[i64]) -> Result<Answer, TableError> {
+        let question = pending.question(removals, self.ledger.period);
         let claim = timeout(TABLE_TIMEOUT, self.claim_in_table(&question)).await;
         claim.unwrap_or_else(|_| Err(self.ledger.table.too_slow()))
     }
 
-    /// [`Claims::complete`] without the fallback to memory.
+    /// [`Claims::complete`] without memory.
     ///
     /// # Errors
     /// The table failed or was too slow.
@@ -111,7 +138,7 @@ impl Claims<'_> {
 
     async fn claim_in_table(&self, question: &Question<'_>) -> Result<Answer, TableError> {
         loop {
-            let known = self.ledger.table.load(question.dedup_key).await?;
+            let known = self.ledger.table.load(&question.key.entity).await?;
             let decision = known.decide(question);
             // The table may become unavailable later.
             self.ledger.memory().store(known);
@@ -125,6 +152,7 @@ impl Claims<'_> {
                 }
                 Decision::Claimed { claim } => return Ok(Answer::Publish { claim, degraded: false }),
                 Decision::Suppress => return Ok(Answer::Suppress),
+                Decision::Flooded => return Ok(Answer::Flooded),
                 Decision::Wait { until } => return Ok(Answer::Wait(until)),
             }
         }
@@ -132,7 +160,7 @@ impl Claims<'_> {
 
     fn claim_in_memory(&self, question: &Question) -> Answer {
         let mut memory = self.ledger.memory();
-        match memory.load(question.dedup_key).decide(question) {
+        match memory.load(&question.key.entity).decide(question) {
             Decision::Claim { .. } if self.is_late() => Answer::NoTime,
             Decision::Claim { claim, document } => {
                 memory.store(document);
@@ -140,13 +168,14 @@ impl Claims<'_> {
             }
             Decision::Claimed { claim } => Answer::Publish { claim, degraded: true },
             Decision::Suppress => Answer::Suppress,
+            Decision::Flooded => Answer::Flooded,
             Decision::Wait { until } => Answer::Wait(until),
         }
     }
 
     async fn complete_in_table(&self, claim: &Claim) -> Result<(), TableError> {
         loop {
-            let known = self.ledger.table.load(claim.dedup_key()).await?;
+            let known = self.ledger.table.load(claim.entity()).await?;
             match known.completed(claim, now()) {
                 // Another process has taken over the claim, and publishes a duplicate.
                 None => return Ok(()),
@@ -162,8 +191,12 @@ impl Claims<'_> {
     }
 
     fn degrade(&mut self, error: &TableError) {
-        self.degraded = true;
-        warn!("Deduplicating in memory for the rest of this invocation, which may duplicate alerts: {error}.");
+        self.failures += 1;
+        if self.failures < MAX_FAILURES {
+            warn!("Deduplicating this match in memory, which may duplicate its alert: {error}.");
+        } else {
+            warn!("Deduplicating in memory for the rest of this invocation, which may duplicate alerts: {error}.");
+        }
     }
 }
 

@@ -5,13 +5,16 @@ use std::{sync::Arc, time::Duration};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use crate::{dedup::Question, rule::Match, trail::log_file::LogFile};
+use crate::{
+    dedup::{IncidentKey, Question},
+    rule::{Match, Outcome},
+    trail::log_file::LogFile,
+};
 
 /// A match with everything that its claim needs.
 pub struct PendingMatch {
     pub matched: Match,
-    pub event_time: OffsetDateTime,
-    pub dedup_key: String,
+    pub key: IncidentKey,
     /// Identifies the claims of this match.
     pub token: String,
     /// The log file that contains the record. `None` if EventBridge delivered the record alone.
@@ -19,26 +22,27 @@ pub struct PendingMatch {
 }
 
 impl PendingMatch {
-    /// A record without a readable time counts as of `undated`.
-    pub fn new(matched: Match, log_file: Option<Arc<LogFile>>, undated: OffsetDateTime) -> PendingMatch {
-        PendingMatch {
-            event_time: matched.facts.event_time.unwrap_or(undated),
-            dedup_key: matched.dedup_key(),
-            token: Uuid::new_v4().to_string(),
-            matched,
-            log_file,
-        }
+    pub fn new(matched: Match, log_file: Option<Arc<LogFile>>) -> PendingMatch {
+        let now = OffsetDateTime::now_utc();
+        let key = IncidentKey {
+            entity: matched.entity_key(),
+            dedup_key: matched.dedup_key(now),
+            event_time: matched.facts.event_time.map_or(0, OffsetDateTime::unix_timestamp),
+            has_window: matched.usable_time(now).is_some(),
+            by_aws: matched.facts.actor.aws_internal,
+        };
+        PendingMatch { key, token: Uuid::new_v4().to_string(), matched, log_file }
     }
 
-    /// The question to its dedup key's document.
-    pub fn question(&self, period: Duration) -> Question<'_> {
-        Question {
-            dedup_key: &self.dedup_key,
-            event_time: self.event_time.unix_timestamp(),
-            token: &self.token,
-            now: OffsetDateTime::now_utc().unix_timestamp(),
-            period,
-        }
+    /// The question to its entity's document. `removals` are those that wait in this process.
+    pub fn question<'a>(&'a self, removals: &'a [i64], period: Duration) -> Question<'a> {
+        let now = OffsetDateTime::now_utc().unix_timestamp();
+        Question { key: &self.key, removals, token: &self.token, now, period }
+    }
+
+    /// Whether it is a removal, which ends the incidents of its entity.
+    pub fn is_removal(&self) -> bool {
+        self.matched.outcome == Outcome::Removed && self.key.has_window
     }
 
     /// The memory that it takes, about: the record as text and in fields.

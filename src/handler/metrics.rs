@@ -20,6 +20,8 @@ pub struct Counts {
     pub matches_published: u64,
     pub matches_suppressed: u64,
     pub matches_failed: u64,
+    /// The suppressed ones whose entity had reached its alerts for the period.
+    pub matches_flooded: u64,
     /// The published ones for which the dedup table was unavailable.
     pub published_degraded: u64,
     /// Failures that need intervention.
@@ -42,6 +44,7 @@ impl Counts {
             ("MatchesPublished", self.matches_published),
             ("MatchesSuppressed", self.matches_suppressed),
             ("MatchesFailed", self.matches_failed),
+            ("MatchesFlooded", self.matches_flooded),
             ("PublishedDegraded", self.published_degraded),
             ("PermanentFailures", self.permanent_failures),
             ("TransientFailures", self.transient_failures),

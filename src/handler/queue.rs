@@ -3,7 +3,7 @@
 //! Log files are scanned concurrently, and the scans judge their candidates. Their matches wait here in one queue, so that
 //! no two matches of an invocation race, and no log file holds another back.
 
-use std::{collections::VecDeque, sync::Arc, time::Duration};
+use std::{collections::VecDeque, pin::pin, sync::Arc, time::Duration};
 
 use time::OffsetDateTime;
 use tokio::{
@@ -168,6 +168,18 @@ impl MatchQueue {
         }
     }
 
+    /// Receives matches while another is handled: an urgent one may be behind many others.
+    pub async fn receive_during<F: Future>(&mut self, work: F) -> F::Output {
+        let mut work = pin!(work);
+        loop {
+            tokio::select! {
+                biased;
+                output = &mut work => return output,
+                Some(found) = self.found.recv(), if self.has_room() => self.arrived(found),
+            }
+        }
+    }
+
     /// Puts a match aside. Its incident is claimed by another process until then, in seconds since 1970.
     pub fn wait(&mut self, queued: QueuedMatch, until: i64) {
         let left = u64::try_from(until - OffsetDateTime::now_utc().unix_timestamp()).unwrap_or(0);
@@ -214,9 +226,17 @@ impl MatchQueue {
 
     fn add(&mut self, item: usize, log_file: Option<Arc<LogFile>>, matched: Match) {
         self.report.open(item);
-        let pending = PendingMatch::new(matched, log_file, OffsetDateTime::now_utc());
+        let pending = PendingMatch::new(matched, log_file);
         self.bytes += pending.bytes();
         self.push(QueuedMatch { item, pending });
+    }
+
+    /// The event times of an entity's removals that are queued.
+    pub fn removals(&self, entity: &str) -> Vec<i64> {
+        let waiting = self.waiting.iter().map(|(_, queued)| queued);
+        let queued = self.urgent.iter().chain(&self.ready).chain(waiting).map(|queued| &queued.pending);
+        let removals = queued.filter(|pending| pending.is_removal() && pending.key.entity == entity);
+        removals.map(|pending| pending.key.event_time).collect()
     }
 
     fn end_waits(&mut self) {

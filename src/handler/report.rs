@@ -20,7 +20,12 @@ use crate::{
 /// How a match was acknowledged.
 pub(super) enum Acknowledged {
     Suppressed,
-    Published { alert_id: String, degraded: bool },
+    /// Its entity has had its alerts within this period.
+    Flooded,
+    Published {
+        alert_id: String,
+        degraded: bool,
+    },
 }
 
 /// How the scan of a log file ended.
@@ -97,12 +102,17 @@ impl Report {
     /// The match is acknowledged, or its item fails.
     pub fn settle(&mut self, item: usize, pending: PendingMatch, settled: Result<Acknowledged, NotAlerted>) {
         let origin = pending.origin();
-        let dedup_key = pending.dedup_key;
+        let dedup_key = pending.key.dedup_key;
         self.items[item].open -= 1;
         match settled {
             Ok(Acknowledged::Suppressed) => {
                 self.counts.matches_suppressed += 1;
                 info!(dedup_key, origin, "Suppressed match: its incident is alerted.");
+            }
+            Ok(Acknowledged::Flooded) => {
+                self.counts.matches_suppressed += 1;
+                self.counts.matches_flooded += 1;
+                warn!(dedup_key, origin, "Suppressed match: its entity has reached its alerts for this period.");
             }
             Ok(Acknowledged::Published { alert_id, degraded: false }) => {
                 self.counts.matches_published += 1;

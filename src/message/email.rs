@@ -42,6 +42,7 @@ pub(super) fn text(alert: &Alert) -> String {
     }
     for (applies, note) in [
         (alert.test, "This is a TEST. No account has the id 000000000000."),
+        (alert.is_last, "This entity has reached its alerts for this period. Further ones are counted, not sent."),
         (alert.dedup_degraded, "The dedup table was unavailable. This alert may be a duplicate."),
         (alert.truncated, "Some values were cut for their size. The log file has them whole."),
     ] {

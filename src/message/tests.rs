@@ -8,7 +8,8 @@ use time::OffsetDateTime;
 use super::*;
 use crate::{
     alert::rfc3339,
-    dedup::{Decision, Document, Question},
+    dedup::{Decision, Document},
+    engine::pending::PendingMatch,
     related::{Gathering, Identity},
     rule::Rules,
     trail::{
@@ -36,11 +37,13 @@ fn record(value: &Value) -> Record {
 fn alert(record: &Value) -> Alert {
     let now = OffsetDateTime::from_unix_timestamp(1_795_489_511).unwrap();
     let matched = Rules::new(true).judge(self::record(record)).expect("no match");
-    let dedup_key = matched.dedup_key();
-    let event_time = matched.facts.event_time.unwrap_or(now).unix_timestamp();
-    let period = Duration::from_secs(3600);
-    let question = Question { dedup_key: &dedup_key, event_time, token: "t", now: now.unix_timestamp(), period };
-    let Decision::Claim { claim, .. } = Document::unknown(&dedup_key).decide(&question) else { panic!("no claim") };
+    let pending = PendingMatch::new(matched, None);
+    let Decision::Claim { claim, .. } =
+        Document::unknown("e").decide(&pending.question(&[], Duration::from_secs(3600)))
+    else {
+        panic!("no claim")
+    };
+    let matched = pending.matched;
     let key = "AWSLogs/123456789012/CloudTrail/us-east-1/2026/11/24/\
                123456789012_CloudTrail_us-east-1_20261124T0305Z_quarantined.json.gz";
     let log_file = LogFile::S3(S3Object::new("example-trail-logs".into(), key.into(), None, None));

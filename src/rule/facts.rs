@@ -32,6 +32,9 @@ pub struct Entity {
     /// The actor's own ARN if the actor is the entity. Otherwise it is made of account and name, without a path, which no
     /// record contains.
     pub arn: Untrusted,
+    /// Whether the entity made the call itself, as it does when AWS quarantines a user.
+    #[serde(skip)]
+    pub is_actor: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -73,7 +76,9 @@ impl Facts {
         let Subject { kind, name, policy } = subject;
         let account_id = record.account_id().to_owned();
         let partition = partition(&record, policy.as_ref());
-        let arn = entity_arn(&record, kind, &name, &partition);
+        let own_arn = own_arn(&record, kind, &name);
+        let is_actor = own_arn.is_some();
+        let arn = own_arn.unwrap_or_else(|| made_arn(&record, kind, &name, &partition));
         let aws_internal = record.is_aws_internal();
         let user = record.user_identity;
         let facts = Facts {
@@ -81,7 +86,7 @@ impl Facts {
             region: record.aws_region.unwrap_or_else(|| "unknown".into()),
             partition,
             event_time: record.event_time,
-            entity: Entity { kind, name, arn },
+            entity: Entity { kind, name, arn, is_actor },
             actor: Actor {
                 kind: user.kind,
                 arn: user.arn,
@@ -102,10 +107,10 @@ impl Facts {
     }
 }
 
-/// From the policy's ARN, else the actor's, else the region.
+/// From the policy's ARN, else the actor's, else the region. In a failed call, the policy's ARN is any text of the caller.
 fn partition(record: &Record, policy: Option<&Policy>) -> Untrusted {
     let of_arn = |arn: &Untrusted| arn.part(|arn| arn.split(':').nth(1).filter(|partition| !partition.is_empty()));
-    let policy = policy.and_then(|policy| policy.arn.as_ref());
+    let policy = policy.filter(|_| record.error_code.is_none()).and_then(|policy| policy.arn.as_ref());
     let actor = record.user_identity.arn.as_ref();
     let of_region = || {
         let region = record.aws_region.as_ref();
@@ -116,22 +121,25 @@ fn partition(record: &Record, policy: Option<&Policy>) -> Untrusted {
     policy.and_then(of_arn).or_else(|| actor.and_then(of_arn)).unwrap_or_else(|| of_region().into())
 }
 
+/// The actor's ARN if the actor is the entity, in the account of the record.
+///
 /// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html#identifiers-arns>
-fn entity_arn(record: &Record, kind: EntityType, name: &Untrusted, partition: &Untrusted) -> Untrusted {
-    let actor = record.user_identity.arn.as_ref();
-    let tail = name.iam_name().map(|name| format!("/{name}"));
+fn own_arn(record: &Record, kind: EntityType, name: &Untrusted) -> Option<Untrusted> {
+    let name = name.iam_name()?;
     let is_entity = |arn: &str| {
-        arn.splitn(6, ':').nth(5).is_some_and(|resource| {
-            resource.starts_with(&format!("{kind}/")) && tail.as_ref().is_some_and(|tail| resource.ends_with(tail))
-        })
+        let mut parts = arn.splitn(6, ':').skip(4);
+        parts.next() == Some(record.account_id())
+            && parts.next().is_some_and(|resource| {
+                resource.starts_with(&format!("{kind}/")) && resource.ends_with(&format!("/{name}"))
+            })
     };
-    match actor.filter(|arn| arn.test(is_entity)) {
-        Some(arn) => arn.clone(),
-        None => {
-            let partition = partition.identifier().unwrap_or("aws");
-            name.prefixed(&format!("arn:{partition}:iam::{}:{kind}/", record.account_id()))
-        }
-    }
+    record.user_identity.arn.clone().filter(|arn| arn.test(is_entity))
+}
+
+/// An ARN made of account and name.
+fn made_arn(record: &Record, kind: EntityType, name: &Untrusted, partition: &Untrusted) -> Untrusted {
+    let partition = partition.identifier().unwrap_or("aws");
+    name.prefixed(&format!("arn:{partition}:iam::{}:{kind}/", record.account_id()))
 }
 
 /// As the alert spells it.

@@ -53,7 +53,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::rule::cases::{Expected, V2, call, does_not_match, inline, judged, managed, matches, with};
+    use crate::rule::cases::{Expected, V2, call, does_not_match, inline, judged, managed, matches, now, with};
 
     const QUARANTINED: Expected = Expected {
         rule: "",
@@ -69,7 +69,10 @@ mod tests {
         title: "Quarantine of IAM user alice FAILED",
         dedup_key: "user:alice:failed",
     };
-    const FAILED_BY_HAND: Expected = Expected { severity: Severity::High, ..FAILED };
+    const BY_HAND: Expected = Expected { dedup_key: "user:alice:quarantined:by-hand", ..QUARANTINED };
+    const FAILED_BY_HAND: Expected =
+        Expected { severity: Severity::High, dedup_key: "user:alice:failed:by-hand", ..FAILED };
+    const UNDATED: Expected = Expected { dedup_key: "user:alice:quarantined:e-1", ..QUARANTINED };
     const GROUP: Expected =
         Expected { title: "IAM group admins quarantined", dedup_key: "group:admins:quarantined", ..QUARANTINED };
     const ROLE: Expected =
@@ -88,8 +91,12 @@ mod tests {
             ("a path", arn("arn:aws:iam::aws:policy/a/b/AWSCompromisedKeyQuarantineV3"), QUARANTINED),
             ("GovCloud", arn("arn:aws-us-gov:iam::aws:policy/AWSCompromisedKeyQuarantineV3"), QUARANTINED),
             ("China", arn("arn:aws-cn:iam::aws:policy/AWSCompromisedKeyQuarantineV3"), QUARANTINED),
-            ("by hand", with(attach(), "sourceIPAddress", json!("192.0.2.1")), QUARANTINED),
-            ("no address", with(attach(), "sourceIPAddress", json!(null)), QUARANTINED),
+            ("by hand", with(attach(), "sourceIPAddress", json!("192.0.2.1")), BY_HAND),
+            ("no address", with(attach(), "sourceIPAddress", json!(null)), BY_HAND),
+            ("no time", with(attach(), "eventTime", json!(null)), UNDATED),
+            ("an unreadable time", with(attach(), "eventTime", json!("yesterday")), UNDATED),
+            ("four minutes ahead", with(attach(), "eventTime", json!("2026-11-24T04:06:11Z")), QUARANTINED),
+            ("55 minutes ahead", with(attach(), "eventTime", json!("2026-11-24T04:57:11Z")), UNDATED),
             ("an empty errorCode", with(attach(), "errorCode", json!("")), QUARANTINED),
             ("errorCode null", with(attach(), "errorCode", json!(null)), QUARANTINED),
             ("failed, by AWS", failed(), FAILED),
@@ -140,10 +147,13 @@ mod tests {
     #[test]
     fn a_name_that_iam_does_not_allow_becomes_a_fingerprint_in_the_dedup_key() {
         let key = |name: &str| {
-            judged(&call("AttachUserPolicy", json!({ "userName": name, "policyArn": V2 }))).unwrap().dedup_key()
+            judged(&call("AttachUserPolicy", json!({ "userName": name, "policyArn": V2 }))).unwrap().dedup_key(now())
         };
         assert!(key("$(id)").starts_with("AWS.CloudTrail.IAMCompromisedKeyQuarantine:123456789012:user:sha256:"));
         assert_ne!(key("$(id)"), key("$(ID)"));
         assert_eq!(key(&"x".repeat(100_000)).len(), key("$(id)").len());
+        let undated = with(managed("AttachUserPolicy", V2), "eventTime", json!(null));
+        let without_id = judged(&with(undated, "eventID", json!(null))).unwrap().dedup_key(now());
+        assert!(without_id.contains(":quarantined:sha256:"), "{without_id}");
     }
 }

@@ -10,6 +10,7 @@ use quarantine_alert::{
     untrusted::visible,
 };
 use serde_json::{Value, value::RawValue};
+use time::OffsetDateTime;
 
 use crate::{Status, args::ExplainArgs, output::Output};
 
@@ -59,7 +60,7 @@ fn nearest_first(record: &Record) -> Vec<(&'static str, &'static Alternative)> {
 fn summary(matched: &Match) -> String {
     let title = matched.title(&matched.facts.entity.name.visible(128));
     let time = matched.facts.event_time.map_or("unknown".into(), rfc3339);
-    let dedup_key = matched.dedup_key();
+    let dedup_key = matched.dedup_key(OffsetDateTime::now_utc());
     format!("{} {}: {title}\nEvent time {time}, dedup key {dedup_key}\n", matched.severity, matched.rule.id)
 }
 

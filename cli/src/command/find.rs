@@ -109,8 +109,7 @@ impl Sink for Matches {
     }
 
     fn take(&mut self, matched: Box<Match>, log_file: Arc<LogFile>) -> Result<(), String> {
-        // With the time of this run, a record without a time would be another incident in each run.
-        let pending = PendingMatch::new(*matched, Some(log_file), OffsetDateTime::UNIX_EPOCH);
+        let pending = PendingMatch::new(*matched, Some(log_file));
         self.bytes += pending.bytes();
         self.matches.push(pending);
         if self.bytes > MAX_BYTES {

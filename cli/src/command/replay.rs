@@ -100,10 +100,10 @@ async fn send(
 /// The function alerts without its table; a replay does not, since history can wait.
 async fn claim(claims: &Claims<'_>, pending: &PendingMatch, stop: &Stop) -> anyhow::Result<Option<Claim>> {
     loop {
-        let answer = claims.claim_strictly(pending).await;
+        let answer = claims.claim_strictly(pending, &[]).await;
         match answer.context("the remaining alerts were not sent, since they could be duplicates")? {
             Answer::Publish { claim, .. } => return Ok(Some(claim)),
-            Answer::Suppress => return Ok(None),
+            Answer::Suppress | Answer::Flooded => return Ok(None),
             Answer::Wait(until) => {
                 let left = until - OffsetDateTime::now_utc().unix_timestamp();
                 tokio::select! {
@@ -126,8 +126,9 @@ async fn predict(
     let count = matches.len();
     let mut documents = HashMap::new();
     for pending in &matches {
-        if !documents.contains_key(&pending.dedup_key) {
-            documents.insert(pending.dedup_key.clone(), table.load(&pending.dedup_key).await?);
+        let entity = &pending.key.entity;
+        if !documents.contains_key(entity) {
+            documents.insert(entity.clone(), table.load(entity).await?);
         }
     }
     for FirstMatch { pending, claim } in group(matches, period, documents) {
