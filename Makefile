@@ -83,7 +83,7 @@ fmt:
 	cargo fmt --all --check
 
 clippy:
-	cargo clippy --locked --all-targets -- --deny warnings
+	cargo clippy --locked --workspace --all-targets -- --deny warnings
 
 gates: local sam checkov
 	.tools/local/bin/cfn-lint -a cfn_lint_serverless.rules -t template.yaml

@@ -10,13 +10,13 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 use serde_json::value::RawValue;
-use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+use time::OffsetDateTime;
 
 use crate::{
     dedup::{Claim, FLOOD_BOUND},
     related::Related,
     rule::{Actor, Entity, Evidence, Match, Outcome, Policy, Severity},
-    trail::log_file::LogFile,
+    trail::{log_file::LogFile, record::rfc3339},
     untrusted::{Untrusted, fingerprint},
 };
 
@@ -264,10 +264,4 @@ fn without(record: &RawValue, field: &str) -> Option<Box<RawValue>> {
     let value = fields.get_mut(field).filter(|value| value.get() != "null")?;
     *value = RawValue::NULL;
     serde_json::value::to_raw_value(&fields).ok()
-}
-
-/// A time as the alert spells it.
-pub fn rfc3339(time: OffsetDateTime) -> String {
-    // Formatting fails only for years after 9999.
-    time.replace_nanosecond(0).unwrap_or(time).format(&Rfc3339).unwrap_or_else(|_| time.unix_timestamp().to_string())
 }

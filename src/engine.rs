@@ -3,5 +3,6 @@
 pub mod error;
 pub mod ledger;
 pub mod pending;
+pub mod processor;
 pub mod publisher;
 pub mod reader;

@@ -7,7 +7,6 @@ mod report;
 
 use std::sync::Arc;
 
-use aws_lambda_events::sqs::SqsBatchResponse;
 use time::OffsetDateTime;
 use tokio::time::{Instant, timeout_at};
 
@@ -20,40 +19,40 @@ use crate::{
         ledger::{Answer, Claims, Ledger},
         pending::PendingMatch,
         publisher::Publisher,
-        reader::{KEPT_BYTES, Reader},
+        reader::{KEPT_BYTES, Reader, Resources},
     },
     rule::Rules,
-    scan::{Documents, OtherText, Settings},
+    scan::{Form, OtherText, Settings},
 };
-use queue::{Judge, MatchQueue};
-use report::Acknowledged;
+use queue::{Detector, MatchQueue};
+use report::{Acknowledged, Response};
 
 pub use failure::{Failure, NotAlerted};
+
+/// The memory for records that are parsed or wait for their claim, so that 64 hostile log files fit into the function's.
+const RECORDS_KIB: usize = 24 * 1024;
 
 /// The function's state between invocations.
 pub struct Handler {
     function_name: String,
-    judge: Judge,
+    detector: Detector,
     reader: Reader,
     ledger: Ledger,
     publisher: Publisher,
 }
 
-/// For a queue, the items to redeliver. Every other trigger gets nothing.
-pub type Response = Option<SqsBatchResponse>;
-
 impl Handler {
     pub fn new(config: Config, bucket: LogBucket, table: DedupTable, topic: AlertTopic) -> Handler {
         let rules = Rules::new(config.denied_attempts.is_on());
         let settings = Settings {
-            documents: Documents::One,
+            form: Form::One,
             limit_mib: Some(config.max_inflated.mib),
             kept_bytes: KEPT_BYTES,
             other_text: OtherText::FirstBlock,
         };
         Handler {
-            judge: Judge { needles: Arc::new(rules.needles()), rules },
-            reader: Reader::new(bucket, settings),
+            detector: Detector { needles: Arc::new(rules.needles()), rules },
+            reader: Reader::new(bucket, settings, Resources::new(1, RECORDS_KIB)),
             ledger: Ledger::new(table, config.dedup_period),
             publisher: Publisher::new(topic, config.https_format),
             function_name: config.function_name,
@@ -66,7 +65,7 @@ impl Handler {
     /// The first failure, if the trigger is not a queue. Further failures are logged.
     pub async fn handle(&self, payload: &str, deadline: Instant) -> Result<Response, Failure> {
         let delivery = delivery::decode(payload);
-        let mut queue = MatchQueue::scan(&self.reader, &self.judge, delivery);
+        let mut queue = MatchQueue::scan(&self.reader, &self.detector, delivery);
         let mut claims = self.ledger.open(Some(deadline));
         let work = async {
             while let Some(queued) = queue.next().await {

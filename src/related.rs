@@ -11,7 +11,7 @@ use time::OffsetDateTime;
 use crate::{
     rule::{EntityType, Match},
     scan::{Needle, Needles},
-    trail::record::Record,
+    trail::record::{Record, rfc3339},
     untrusted::Untrusted,
 };
 
@@ -61,7 +61,7 @@ pub struct Related {
     pub event_count: u64,
     pub error_count: u64,
     /// The most revealing ones.
-    pub events: Vec<Call>,
+    pub events: Vec<CallCount>,
     #[serde(rename = "sourceIPAddresses")]
     pub source_ip_addresses: BTreeSet<Untrusted>,
     pub aws_regions: BTreeSet<Untrusted>,
@@ -72,7 +72,7 @@ pub struct Related {
 /// Calls of one kind.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Call {
+pub struct CallCount {
     #[serde(flatten)]
     pub kind: CallKind,
     pub count: u64,
@@ -159,9 +159,10 @@ impl Gathering {
     }
 
     /// Sorts the calls: new credentials, errors, other regions, other services, the rest. Frequent ones come before rare ones.
-    pub fn finish(self, identity: &Identity, show: impl Fn(OffsetDateTime) -> String) -> Related {
-        let mut events: Vec<Call> = self.calls.into_iter().map(|(kind, count)| Call { kind, count }).collect();
-        events.sort_by_key(|Call { kind, count }| {
+    pub fn finish(self, identity: &Identity) -> Related {
+        let mut events: Vec<CallCount> =
+            self.calls.into_iter().map(|(kind, count)| CallCount { kind, count }).collect();
+        events.sort_by_key(|CallCount { kind, count }| {
             let is_new_credentials = kind.event_name.test(|name| NEW_CREDENTIALS.contains(&name));
             let is_elsewhere = identity.region != kind.aws_region;
             let is_iam = kind.event_source.test(|source| source == "iam.amazonaws.com");
@@ -175,8 +176,8 @@ impl Gathering {
             events,
             source_ip_addresses: self.source_ip_addresses,
             aws_regions: self.aws_regions,
-            first_event_time: self.first.map(&show),
-            last_event_time: self.last.map(&show),
+            first_event_time: self.first.map(rfc3339),
+            last_event_time: self.last.map(rfc3339),
         }
     }
 }
@@ -216,7 +217,7 @@ mod tests {
         let identity = identity();
         let mut gathering = Gathering::default();
         records.iter().for_each(|value| gathering.add(&identity, &record(value)));
-        gathering.finish(&identity, |time| time.unix_timestamp().to_string())
+        gathering.finish(&identity)
     }
 
     #[test]

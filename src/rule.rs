@@ -16,8 +16,8 @@ use serde::{Serialize, Serializer};
 use time::{Duration, OffsetDateTime};
 
 pub use check::Check;
-pub use facts::{Actor, Entity, EntityType, Evidence, Facts};
-pub use subject::Policy;
+pub use facts::{Actor, Entity, Evidence, Facts};
+pub use subject::{EntityType, Policy};
 
 use crate::{
     scan::{Needle, Needles},
@@ -58,7 +58,7 @@ pub struct Rule {
 pub struct Alternative {
     pub outcome: Outcome,
     pub severity: Grade,
-    /// What sets it apart from others of the same outcome.
+    /// Distinguishes conditions with the same outcome.
     pub note: Option<&'static str>,
     pub checks: &'static [&'static Check],
     #[serde(skip)]

@@ -69,19 +69,19 @@ const MAX_RECORD_BYTES: usize = 1024 * 1024;
 
 /// What a file may contain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Documents {
+pub enum Form {
     /// One document, `{"Records":[…]}` or the list alone: what CloudTrail writes.
     One,
     /// Any number of these, one after another, and single records between them: what people export.
     Many,
 }
 
-/// A text of Windows begins with it (U+FEFF in UTF-8).
+/// Windows programs begin a text with it (U+FEFF in UTF-8).
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
-impl Documents {
+impl Form {
     /// Whether a byte may precede a document.
     fn is_blank(self, byte: u8) -> bool {
-        byte.is_ascii_whitespace() || self == Documents::Many && BYTE_ORDER_MARK.contains(&byte)
+        byte.is_ascii_whitespace() || self == Form::Many && BYTE_ORDER_MARK.contains(&byte)
     }
 }

@@ -18,7 +18,7 @@ use libdeflater::Decompressor;
 use made::Kind;
 use quarantine_alert::{
     rule::Rules,
-    scan::{Documents, Needles, OtherText, Passes, ScanStep, Settings, TwoPass},
+    scan::{Form, Needles, OtherText, Passes, ScanStep, Settings, TwoPass},
 };
 use serde::Deserialize;
 use serde_json::Value;
@@ -26,12 +26,8 @@ use serde_json::Value;
 /// About the size of S3's chunks.
 const CHUNK_BYTES: usize = 64 * 1024;
 /// The function's settings.
-const SETTINGS: Settings = Settings {
-    documents: Documents::One,
-    limit_mib: Some(4096),
-    kept_bytes: 1024 * 1024,
-    other_text: OtherText::FirstBlock,
-};
+const SETTINGS: Settings =
+    Settings { form: Form::One, limit_mib: Some(4096), kept_bytes: 1024 * 1024, other_text: OtherText::FirstBlock };
 const ROUNDS: usize = 7;
 
 type Scan<'a> = (&'a str, Box<dyn FnMut(&Bytes) + 'a>);

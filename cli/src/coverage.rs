@@ -1,7 +1,7 @@
 //! What a search has read, and what it has not.
 
 use indicatif::{HumanBytes, HumanCount};
-use quarantine_alert::{engine::error::NotRead, scan::Scanned};
+use quarantine_alert::{engine::error::FileEnd, scan::Scanned};
 
 use crate::progress::{plural, say};
 
@@ -26,14 +26,6 @@ pub struct Coverage {
     pub seconds: f64,
 }
 
-/// How the reading of a file ended.
-pub enum FileEnd {
-    Scanned(Scanned),
-    /// It is not a log file, and need not be one.
-    Skipped,
-    NotRead(NotRead),
-}
-
 impl Coverage {
     pub fn of_targets(count: usize) -> Coverage {
         Coverage { is_accounted: vec![false; count], ..Coverage::default() }
@@ -53,15 +45,15 @@ impl Coverage {
     }
 
     /// A file of this target was read, or not.
-    pub fn ended(&mut self, target: usize, ended: FileEnd) {
-        match ended {
+    pub fn ended(&mut self, target: usize, end: &FileEnd) {
+        match end {
             FileEnd::Scanned(Scanned { bytes, inflated_bytes }) => {
                 self.is_accounted[target] = true;
                 self.scanned += 1;
                 self.bytes += bytes;
                 self.inflated_bytes += inflated_bytes;
             }
-            FileEnd::Skipped => self.skipped += 1,
+            FileEnd::Skipped(_) => self.skipped += 1,
             FileEnd::NotRead(not_read) => self.unread(target, not_read.to_string()),
         }
     }

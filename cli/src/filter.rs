@@ -2,7 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
-use quarantine_alert::{alert::rfc3339, trail::record::Record};
+use quarantine_alert::trail::record::{Record, rfc3339};
 use time::{
     Date, Duration, OffsetDateTime, Time, UtcOffset, format_description::well_known::Rfc3339,
     macros::format_description,

@@ -2,8 +2,8 @@
 //! S3 and on standard input.
 //!
 //! [`args`] parses the command line, and each [`command`] has its own module. [`search`] reads what the targets contain
-//! ([`source`]) and feeds a command's sink; [`coverage`] records what was read and what was not. [`incidents`] groups
-//! matches, and [`output`] prints the result.
+//! ([`source`]) and feeds a sink, such as that of [`matches`]; [`coverage`] records what was read and what was not.
+//! [`incidents`] groups matches, and [`output`] prints the result.
 
 mod args;
 mod aws;
@@ -11,10 +11,13 @@ mod command;
 mod coverage;
 mod filter;
 mod incidents;
+mod matches;
 mod output;
 mod progress;
+mod related;
 mod search;
 mod source;
+mod status;
 mod stop;
 
 use std::process::ExitCode;
@@ -24,33 +27,7 @@ use clap::Parser;
 use args::{Arguments, Command};
 use command::{enqueue, explain, find, replay, rules};
 use progress::say;
-
-/// How a run ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Status {
-    /// `find` read everything and found nothing.
-    NothingFound,
-    /// `find` read everything and found incidents.
-    Found,
-    /// `explain`: no rule matches.
-    NoMatch,
-    /// `explain`: a rule matches.
-    Match,
-    /// `replay`, `enqueue` and `rules` did everything that was asked.
-    Done,
-    /// Something could not be read or sent, or was not reached.
-    Incomplete,
-}
-
-impl Status {
-    fn code(self) -> ExitCode {
-        ExitCode::from(match self {
-            Status::NothingFound | Status::NoMatch | Status::Done => 0,
-            Status::Found | Status::Match => 1,
-            Status::Incomplete => 2,
-        })
-    }
-}
+use status::Status;
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();

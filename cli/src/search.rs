@@ -3,8 +3,10 @@
 use std::{collections::HashMap, sync::Arc};
 
 use quarantine_alert::{
-    engine::{pending::PendingMatch, reader::Reader},
-    related::Related,
+    engine::{
+        error::{FileEnd, SourceError},
+        reader::Reader,
+    },
     scan::Needles,
     trail::log_file::LogFile,
 };
@@ -36,11 +38,14 @@ pub trait Sink {
     /// How candidates are judged.
     fn judge(&self) -> Judge<Self::Wanted>;
 
-    /// Takes a wanted item.
+    /// Takes something wanted.
     ///
     /// # Errors
     /// The search must end, for this reason.
-    fn take(&mut self, item: Self::Wanted, log_file: Arc<LogFile>) -> Result<(), String>;
+    fn take(&mut self, wanted: Self::Wanted, log_file: Arc<LogFile>) -> Result<(), String>;
+
+    /// A log file was read to its end.
+    fn scanned(&mut self, _log_file: &LogFile) {}
 
     /// What was found so far, for the progress bar.
     fn note(&self) -> String;
@@ -92,15 +97,20 @@ pub async fn search<S: Sink>(
 
 fn take<S: Sink>(found: FromSource<S::Wanted>, sink: &mut S, coverage: &mut Coverage) {
     match found {
-        FromSource::Item { item, log_file } => {
-            if let Err(reason) = sink.take(item, log_file) {
+        FromSource::Wanted { wanted, log_file } => {
+            if let Err(reason) = sink.take(wanted, log_file) {
                 coverage.stopped = Some(reason);
             }
         }
         FromSource::Unclear { target, log_file, reason } => {
             coverage.unread(target, format!("{log_file} {reason}; provide the records as CloudTrail writes them"));
         }
-        FromSource::End { target, ended } => coverage.ended(target, ended),
+        FromSource::End { target, log_file, end } => {
+            coverage.ended(target, &end);
+            if let FileEnd::Scanned(_) = end {
+                sink.scanned(&log_file);
+            }
+        }
     }
 }
 
@@ -130,12 +140,18 @@ impl Running {
         let feed = Arc::new(feed);
         let mut running = Running { tasks: JoinSet::new(), targets: HashMap::new() };
         let mut sources = Sources::default();
-        let mut on_disk = Vec::new();
         let mut sdk = None;
         for (target, path) in targets.iter().enumerate() {
             let feed = feed.clone();
             match path {
-                Target::Disk(path) => on_disk.push((target, path.clone())),
+                Target::Disk(path) => {
+                    let path = path.clone();
+                    let task = running.tasks.spawn_blocking(move || {
+                        Disk { feed }.read(target, &path);
+                        Vec::new()
+                    });
+                    running.targets.insert(task.id(), target);
+                }
                 Target::Stdin => {
                     let task = running.tasks.spawn_blocking(move || {
                         file::read_stdin(&feed, target);
@@ -160,13 +176,6 @@ impl Running {
                 }
             }
         }
-        if let Some(&(target, _)) = on_disk.first() {
-            let task = running.tasks.spawn_blocking(move || {
-                Disk { feed }.read(on_disk);
-                Vec::new()
-            });
-            running.targets.insert(task.id(), target);
-        }
         (running, sources)
     }
 
@@ -174,16 +183,10 @@ impl Running {
     async fn join(&mut self, targets: &[Target], coverage: &mut Coverage) {
         while let Some(ended) = self.tasks.join_next_with_id().await {
             let id = ended.as_ref().map_or_else(|error| error.id(), |(id, _)| *id);
-            let target = self.targets.get(&id).copied().unwrap_or_default();
+            let Some(&target) = self.targets.get(&id) else { continue };
             match ended {
                 Ok((_, errors)) => errors.iter().for_each(|error| coverage.unread(target, format!("{error:#}"))),
-                Err(_) => coverage.unread(
-                    target,
-                    format!(
-                        "{} was not read to its end: its reader stopped without a result; report this bug",
-                        targets[target]
-                    ),
-                ),
+                Err(_) => coverage.unread(target, format!("{} {}", targets[target], SourceError::Panicked)),
             }
         }
     }
@@ -193,17 +196,5 @@ impl Running {
 #[derive(Default)]
 pub struct Sources {
     /// By bucket.
-    readers: HashMap<String, Reader>,
-}
-
-impl Sources {
-    /// What else the identity of a match did in its log file. `None` if that is not known in time, or the log file came from
-    /// a stream.
-    pub async fn related(&self, pending: &PendingMatch) -> Option<Related> {
-        match pending.log_file.as_deref()? {
-            LogFile::S3(object) => self.readers.get(&object.bucket)?.related(pending).await,
-            LogFile::Disk(path) => file::related(path, &pending.matched),
-            LogFile::Stdin => None,
-        }
-    }
+    pub readers: HashMap<String, Reader>,
 }

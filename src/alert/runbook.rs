@@ -8,9 +8,10 @@ use std::fmt::Write;
 
 use time::{Duration, OffsetDateTime};
 
-use super::{console, rfc3339};
+use super::console;
 use crate::{
     rule::{EntityType, Match, Outcome, Policy},
+    trail::record::rfc3339,
     untrusted::Untrusted,
 };
 

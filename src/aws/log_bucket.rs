@@ -29,6 +29,8 @@ pub struct Body {
     stream: ByteStream,
     pub etag: Option<String>,
     pub version: Option<String>,
+    /// In bytes.
+    pub size: Option<u64>,
 }
 
 /// Why an object cannot be read. The text follows its name.
@@ -37,18 +39,20 @@ pub enum ObjectError {
     #[error("does not exist; look for it in the bucket's versions, since it may have been deleted to hide something")]
     Missing,
     #[error(
-        "cannot be read: access denied (S3 also returns this for missing objects); allow s3:GetObject on it to the role or \
-         user in use, and kms:Decrypt on its key, also in the key's own policy"
+        "cannot be read: access denied (S3 also returns this for missing objects); grant the role or user in use \
+         s3:GetObject on it and, if a KMS key encrypts it, kms:Decrypt in both its IAM policy and the key policy"
     )]
     Denied,
     #[error("is in a bucket of the region {0}; deploy one stack in each region that has a log bucket")]
     OtherRegion(String),
     #[error("changed while it was read; compare its versions, since CloudTrail never changes a log file")]
     Changed,
+    #[error("is archived; restore it (`aws s3api restore-object`), then redrive its delivery")]
+    Archived,
     /// The next attempt may succeed.
-    #[error("cannot be read: {0}")]
+    #[error("cannot be read for now: {0}")]
     Transient(String),
-    #[error("cannot be read: {0}")]
+    #[error("cannot be read: {0}; check the object in the S3 console")]
     Permanent(String),
 }
 
@@ -83,7 +87,12 @@ impl LogBucket {
             .send()
             .await
             .map_err(|error| because(&error))?;
-        Ok(Body { stream: answer.body, etag: answer.e_tag, version: answer.version_id.filter(|id| id != "null") })
+        Ok(Body {
+            stream: answer.body,
+            etag: answer.e_tag,
+            version: answer.version_id.filter(|id| id != "null"),
+            size: answer.content_length.and_then(|length| length.try_into().ok()),
+        })
     }
 }
 
@@ -107,6 +116,7 @@ fn because(error: &SdkError<GetObjectError, HttpResponse>) -> ObjectError {
             ObjectError::OtherRegion(region.unwrap_or("unknown").to_owned())
         }
         Some("PreconditionFailed") => ObjectError::Changed,
+        Some("InvalidObjectState") => ObjectError::Archived,
         _ if is_transient(error) => ObjectError::Transient(explain(error)),
         _ => ObjectError::Permanent(explain(error)),
     }

@@ -4,7 +4,7 @@ use std::{fmt, io, sync::Arc};
 
 use crate::{
     aws::log_bucket::ObjectError,
-    scan::{self, Fault},
+    scan::{self, Fault, Scanned},
     trail::log_file::LogFile,
 };
 
@@ -21,6 +21,30 @@ pub enum SourceError {
 
 /// Why a log file is not read, or not to its end.
 pub type Unread = scan::Unread<SourceError>;
+
+/// How the reading of a log file ended.
+pub enum FileEnd {
+    Scanned(Scanned),
+    /// It is something other than a log file, and need not be one.
+    Skipped(Fault),
+    NotRead(NotRead),
+}
+
+impl FileEnd {
+    /// `may_be_other` allows the file to be something other than a log file.
+    pub fn of(end: Result<Scanned, Unread>, may_be_other: bool, log_file: &Arc<LogFile>) -> FileEnd {
+        match end {
+            Ok(scanned) => FileEnd::Scanned(scanned),
+            Err(Unread::NotALogFile(fault)) if may_be_other => FileEnd::Skipped(fault),
+            Err(reason) => FileEnd::NotRead(NotRead { log_file: log_file.clone(), reason }),
+        }
+    }
+
+    /// The reader stopped without a result.
+    pub fn panicked(log_file: Arc<LogFile>) -> FileEnd {
+        FileEnd::NotRead(NotRead { log_file, reason: Unread::Source(SourceError::Panicked) })
+    }
+}
 
 /// A log file that was not read, or not to its end.
 #[derive(Debug, thiserror::Error)]
@@ -40,6 +64,7 @@ impl NotRead {
                 | ObjectError::Denied
                 | ObjectError::OtherRegion(_)
                 | ObjectError::Changed
+                | ObjectError::Archived
                 | ObjectError::Permanent(_) => false,
             },
             Unread::Source(SourceError::Io(_) | SourceError::Panicked)

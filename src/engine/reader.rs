@@ -1,23 +1,27 @@
 //! A log file in S3 → its candidates.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use tokio::{task::yield_now, time::timeout};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore, mpsc::Sender},
+    task::yield_now,
+    time::timeout,
+};
 use tracing::warn;
 
 use super::{
-    error::{NotRead, SourceError, Unread},
+    error::{FileEnd, NotRead, SourceError, Unread},
     pending::PendingMatch,
+    processor::{Processor, Rank, Slice},
 };
 use crate::{
-    alert::rfc3339,
     aws::log_bucket::{Body, LogBucket, ObjectError},
     related::{Gathering, Identity, Related},
     rule::Match,
     scan::{Needles, Passes, ScanStep, Scanned, Settings, TwoPass},
     trail::{
-        log_file::{LogFile, S3Object},
+        log_file::{Handling, LogFile, S3Object},
         record::Record,
     },
 };
@@ -28,32 +32,96 @@ pub const KEPT_BYTES: usize = 1024 * 1024;
 /// The part of a lease that related activity may take.
 pub const RELATED_TIMEOUT: Duration = Duration::from_secs(2);
 
+/// CloudTrail's JSON is five to seven times as large as its gzip. A log file that inflates to more than this is demoted.
+const EXPECTED_RATIO: u64 = 8;
+
+/// A record of bytes that are not UTF-8 takes three times as much once parsed, and parsing needs another copy.
+const PARSED_RATIO: usize = 8;
+
+/// What the readers of a process share.
+#[derive(Clone)]
+pub struct Resources {
+    pub processor: Processor,
+    /// In KiB, of all records that are parsed or wait for their claim.
+    pub records: Arc<Semaphore>,
+    pub records_kib: usize,
+}
+
+impl Resources {
+    /// For this many scans at the same time, and this much memory for records.
+    pub fn new(scans: usize, records_kib: usize) -> Resources {
+        let records = Arc::new(Semaphore::new(records_kib));
+        Resources { processor: Processor::new(scans), records, records_kib }
+    }
+}
+
 /// Reads log files. A clone reads for another task.
 #[derive(Clone)]
 pub struct Reader {
     bucket: LogBucket,
     settings: Settings,
+    resources: Resources,
+}
+
+/// A record that contains a needle, and its share of the memory for records.
+pub struct Candidate {
+    pub record: Record,
+    pub memory: Option<OwnedSemaphorePermit>,
+}
+
+/// What comes out of a log file.
+pub enum Next {
+    Candidate(Box<Candidate>),
+    /// Nothing more comes out.
+    End(Result<Scanned, Unread>),
 }
 
 /// A log file that is being read.
-pub struct Reading<'n> {
-    bucket: LogBucket,
+struct Reading<'n> {
+    reader: Reader,
     object: S3Object,
+    number: usize,
+    /// Whether it goes before all others, and takes no share of the memory, since its records are dropped at once.
+    is_related: bool,
     scan: TwoPass<'n, SourceError>,
+    slice: Option<Slice>,
     body: Option<Body>,
     /// The object's, once it was opened: a second pass must read the same object.
     etag: Option<String>,
 }
 
 impl Reader {
-    pub fn new(bucket: LogBucket, settings: Settings) -> Reader {
-        Reader { bucket, settings }
+    pub fn new(bucket: LogBucket, settings: Settings, resources: Resources) -> Reader {
+        Reader { bucket, settings, resources }
     }
 
-    /// Starts to read an object for these needles.
-    pub fn read<'n>(&self, object: S3Object, needles: &'n Needles, passes: Passes) -> Reading<'n> {
-        let scan = TwoPass::new(needles, self.settings, passes);
-        Reading { bucket: self.bucket.clone(), object, scan, body: None, etag: None }
+    /// Scans an object to its end, and sends what `judge` makes of its candidates. `number` decides among objects of one size.
+    pub async fn scan<T>(
+        &self,
+        object: S3Object,
+        number: usize,
+        needles: &Needles,
+        judge: impl Fn(&Arc<LogFile>, Candidate) -> Option<T>,
+        out: &Sender<T>,
+    ) -> (Arc<LogFile>, FileEnd) {
+        let handling = object.handling();
+        let mut log_file = Arc::new(LogFile::S3(object.clone()));
+        let mut reading = self.read(object, number, needles, Passes::Two);
+        let end = loop {
+            match reading.next().await {
+                Next::End(end) => break end,
+                Next::Candidate(candidate) => {
+                    // Reading has shown the object's version.
+                    log_file = Arc::new(LogFile::S3(reading.object.clone()));
+                    if let Some(found) = judge(&log_file, *candidate) {
+                        // Nothing receives it after the run has ended.
+                        let _ = out.send(found).await;
+                    }
+                }
+            }
+        };
+        let end = FileEnd::of(end, handling == Handling::ScanIfLogFile, &log_file);
+        (log_file, end)
     }
 
     /// What else the identity of a match did in its log file. `None` if that is not known in time: an alert never waits for
@@ -80,58 +148,97 @@ impl Reader {
         let identity = Identity::of(matched);
         let needles = identity.needles();
         let mut gathering = Gathering::default();
-        let mut reading = self.read(object.clone(), &needles, Passes::One);
+        let mut reading = self.read(object.clone(), 0, &needles, Passes::One);
+        reading.is_related = true;
         loop {
             match reading.next().await {
-                Next::Candidate(record) => gathering.add(&identity, &record),
-                Next::End(end) => {
-                    end?;
-                    return Ok(gathering.finish(&identity, rfc3339));
-                }
+                Next::Candidate(candidate) => gathering.add(&identity, &candidate.record),
+                Next::End(end) => return end.map(|_| gathering.finish(&identity)),
             }
+        }
+    }
+
+    fn read<'n>(&self, object: S3Object, number: usize, needles: &'n Needles, passes: Passes) -> Reading<'n> {
+        Reading {
+            reader: self.clone(),
+            object,
+            number,
+            is_related: false,
+            scan: TwoPass::new(needles, self.settings, passes),
+            slice: None,
+            body: None,
+            etag: None,
         }
     }
 }
 
-/// What comes out of a log file.
-pub enum Next {
-    Candidate(Box<Record>),
-    /// Nothing more comes out.
-    End(Result<Scanned, Unread>),
-}
-
 impl Reading<'_> {
-    pub async fn next(&mut self) -> Next {
+    async fn next(&mut self) -> Next {
         loop {
+            let slice = match self.slice.take() {
+                Some(slice) => slice,
+                None => self.reader.resources.processor.slice(self.rank()).await,
+            };
             match self.scan.step() {
                 ScanStep::Feed => {
+                    drop(slice);
                     let input = self.chunk().await;
                     self.scan.feed(input.map_err(SourceError::S3));
                 }
                 ScanStep::Reopen => self.body = None,
                 ScanStep::Candidate(candidate) => {
+                    drop(slice);
+                    let memory = self.memory(candidate.len()).await;
                     if let Some(record) = self.scan.record(&candidate) {
-                        return Next::Candidate(Box::new(record));
+                        return Next::Candidate(Box::new(Candidate { record, memory }));
                     }
                 }
-                ScanStep::Yield => yield_now().await,
+                ScanStep::Yield => {
+                    yield_now().await;
+                    self.slice = Some(slice.renew(self.rank()).await);
+                }
                 ScanStep::End(end) => return Next::End(end),
             }
         }
     }
 
-    /// The object, with the version that is read.
-    pub fn object(&self) -> &S3Object {
-        &self.object
+    /// What it has to do, as far as its size shows, or has done already.
+    fn rank(&self) -> Rank {
+        if self.is_related {
+            return (0, 0);
+        }
+        let expected = self.object.size.unwrap_or(0).saturating_mul(EXPECTED_RATIO);
+        (expected.max(self.scan.inflated_bytes()), self.number)
+    }
+
+    /// Waits for the memory that a candidate takes once it is parsed.
+    async fn memory(&self, bytes: usize) -> Option<OwnedSemaphorePermit> {
+        if self.is_related {
+            return None;
+        }
+        let Resources { records, records_kib, .. } = &self.reader.resources;
+        let kib = (bytes * PARSED_RATIO / 1024 + 1).min(*records_kib);
+        records.clone().acquire_many_owned(u32::try_from(kib).unwrap_or(u32::MAX)).await.ok()
     }
 
     async fn chunk(&mut self) -> Result<Option<Bytes>, ObjectError> {
         if let Some(body) = &mut self.body {
             return body.next().await;
         }
-        let mut body = self.bucket.open(&self.object, self.etag.as_deref()).await?;
+        let mut body = self.reader.bucket.open(&self.object, self.etag.as_deref()).await?;
         self.object.version = self.object.version.take().or(body.version.take());
+        self.object.size = self.object.size.or(body.size);
         self.etag = self.etag.take().or(body.etag.take());
         self.body.insert(body).next().await
+    }
+}
+
+impl Candidate {
+    /// Releases the memory that parsing needed, but the record does not.
+    pub fn shrink(&mut self) {
+        let needed = self.record.raw.get().len() * 2 / 1024 + 1;
+        if let Some(memory) = &mut self.memory {
+            drop(memory.split(memory.num_permits().saturating_sub(needed)));
+        }
     }
 }

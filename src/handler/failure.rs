@@ -19,9 +19,9 @@ pub enum Failure {
     LoneRecord(RecordError),
     #[error("the match {dedup_key} in {origin} was not alerted: {reason}")]
     NotAlerted { dedup_key: String, origin: String, reason: NotAlerted },
-    #[error("{0} was not scanned in the time of this invocation; it is redelivered")]
+    #[error("the invocation ended before {0} was scanned; its delivery returns to the queue")]
     NotScanned(S3Object),
-    #[error("a match was not handled in the time of this invocation; its delivery is redelivered")]
+    #[error("the invocation ended before a match was handled; its delivery returns to the queue")]
     NotHandled,
 }
 
@@ -30,7 +30,7 @@ pub enum Failure {
 pub enum NotAlerted {
     #[error(transparent)]
     Publish(PublishError),
-    #[error("fewer than {} s were left in this invocation; it is redelivered", LEASE.as_secs())]
+    #[error("less than {} s of the invocation were left; its delivery returns to the queue", LEASE.as_secs())]
     NoTime,
 }
 

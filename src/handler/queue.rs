@@ -7,25 +7,24 @@ use std::{collections::VecDeque, pin::pin, sync::Arc, time::Duration};
 
 use time::OffsetDateTime;
 use tokio::{
-    sync::{Semaphore, mpsc},
+    sync::{OwnedSemaphorePermit, Semaphore, mpsc},
     task::JoinSet,
     time::{Instant, sleep_until},
 };
 
 use super::{
-    Response,
     failure::{Failure, NotAlerted},
-    report::{Acknowledged, Report, ScanEnd},
+    report::{Acknowledged, Report, Response},
 };
 use crate::{
     delivery::{Delivered, Delivery},
     engine::{
-        error::{NotRead, SourceError, Unread},
+        error::FileEnd,
         pending::PendingMatch,
-        reader::{Next, Reader},
+        reader::{Candidate, Reader},
     },
     rule::{Match, Rules},
-    scan::{Needles, Passes},
+    scan::Needles,
     trail::{
         log_file::{Handling, LogFile, S3Object},
         record::Record,
@@ -44,42 +43,42 @@ use crate::{
 /// Each may keep 1 MiB of its log file for a second pass, so in the worst case 128 would take twice the memory of 64.
 const LOG_FILES_AT_ONCE: usize = 64;
 
-/// While the queue holds more bytes of records, the scans wait.
-const MAX_QUEUED_BYTES: usize = 16 * 1024 * 1024;
+/// A large log file is opened only when few others are, so that its connection does not idle until S3 closes it.
+const LARGE_BYTES: u64 = 8 * 1024 * 1024;
+const LARGE_AT_ONCE: usize = 2;
 
 /// How soon the claim of another invocation is looked at again. Most claims take less than a second.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 /// What the scans look for.
 #[derive(Clone)]
-pub(super) struct Judge {
+pub(super) struct Detector {
     pub needles: Arc<Needles>,
     pub rules: Rules,
 }
 
-/// A match and the number of its item.
+/// A match, the number of its item, and its share of the memory for records.
 pub(super) struct QueuedMatch {
     pub item: usize,
     pub pending: PendingMatch,
+    _memory: Option<OwnedSemaphorePermit>,
 }
 
 /// The matches that are not settled yet.
 pub(super) struct MatchQueue {
     report: Report,
-    scans: Vec<Scan>,
+    scans: Vec<RunningScan>,
     found: mpsc::Receiver<FromScan>,
     /// Matches of calls that AWS made, and CRITICAL ones. They go first, since there may not be time for all.
     urgent: VecDeque<QueuedMatch>,
     ready: VecDeque<QueuedMatch>,
     waiting: Vec<(Instant, QueuedMatch)>,
-    /// Of all queued records.
-    bytes: usize,
     /// The scans, which end when the queue is dropped.
     tasks: JoinSet<()>,
 }
 
 /// A log file that is being scanned.
-struct Scan {
+struct RunningScan {
     item: usize,
     object: S3Object,
     matches: u64,
@@ -88,25 +87,28 @@ struct Scan {
 
 /// What a scan sends. `scan` is its number.
 enum FromScan {
-    Match { scan: usize, log_file: Arc<LogFile>, matched: Box<Match> },
-    End { scan: usize, ended: ScanEnd },
+    Match { scan: usize, log_file: Arc<LogFile>, matched: Box<Match>, memory: Option<OwnedSemaphorePermit> },
+    End { scan: usize, end: FileEnd, milliseconds: u64 },
 }
 
 /// What a scan needs.
 #[derive(Clone)]
 struct Scanner {
     reader: Reader,
-    judge: Judge,
+    detector: Detector,
     at_once: Arc<Semaphore>,
+    large: Arc<Semaphore>,
     out: mpsc::Sender<FromScan>,
 }
 
 impl MatchQueue {
     /// Starts to scan the log files of a delivery.
-    pub fn scan(reader: &Reader, judge: &Judge, delivery: Delivery) -> MatchQueue {
+    pub fn scan(reader: &Reader, detector: &Detector, delivery: Delivery) -> MatchQueue {
         let (out, found) = mpsc::channel(16);
         let at_once = Arc::new(Semaphore::new(LOG_FILES_AT_ONCE));
-        let scanner = Scanner { reader: reader.clone(), judge: judge.clone(), at_once, out };
+        let large = Arc::new(Semaphore::new(LARGE_AT_ONCE));
+        let scanner = Scanner { reader: reader.clone(), detector: detector.clone(), at_once, large, out };
+        let mut objects = Vec::new();
         let mut queue = MatchQueue {
             report: Report::new(delivery.from_queue),
             scans: Vec::new(),
@@ -114,46 +116,53 @@ impl MatchQueue {
             urgent: VecDeque::new(),
             ready: VecDeque::new(),
             waiting: Vec::new(),
-            bytes: 0,
             tasks: JoinSet::new(),
         };
         for item in delivery.items {
             let number = queue.report.add(item.id);
             match item.content {
-                Ok(content) => content.into_iter().for_each(|delivered| queue.take(number, delivered, &scanner)),
+                Ok(content) => {
+                    for delivered in content {
+                        match delivered {
+                            Delivered::Record(raw) => queue.lone_record(number, raw.get(), &detector.rules),
+                            Delivered::LogFile(object) => objects.push((number, object)),
+                        }
+                    }
+                }
                 Err(error) => queue.report.fail(number, error.into()),
+            }
+        }
+        // The smallest first: those that fit into the invocation must not wait for those that do not.
+        objects.sort_by_key(|(_, object)| object.size);
+        for (item, object) in objects {
+            match object.handling() {
+                Handling::Skip(reason) => queue.report.skipped(&object, reason),
+                Handling::Scan | Handling::ScanIfLogFile => {
+                    let number = queue.scans.len();
+                    queue.scans.push(RunningScan { item, object: object.clone(), matches: 0, has_ended: false });
+                    queue.tasks.spawn(scanner.clone().scan(number, object));
+                }
             }
         }
         queue
     }
 
-    fn take(&mut self, item: usize, delivered: Delivered, scanner: &Scanner) {
-        match delivered {
-            Delivered::Record(raw) => match Record::parse(raw.get().as_bytes()) {
-                Ok(record) => {
-                    if let Some(matched) = scanner.judge.rules.judge(record) {
-                        self.add(item, None, matched);
-                    }
+    /// A record that EventBridge delivered alone.
+    fn lone_record(&mut self, item: usize, text: &str, rules: &Rules) {
+        match Record::parse(text.as_bytes()) {
+            Ok(record) => {
+                if let Some(matched) = rules.judge(record) {
+                    self.add(item, PendingMatch::new(matched, None), None);
                 }
-                Err(error) => self.report.fail(item, Failure::LoneRecord(error)),
-            },
-            Delivered::LogFile(object) => match object.handling() {
-                Handling::Skip(reason) => self.report.skipped(&object, reason),
-                handling => {
-                    let number = self.scans.len();
-                    self.scans.push(Scan { item, object: object.clone(), matches: 0, has_ended: false });
-                    self.tasks.spawn(scanner.clone().scan(number, object, handling));
-                }
-            },
+            }
+            Err(error) => self.report.fail(item, Failure::LoneRecord(error)),
         }
     }
 
     /// The next match, or `None` when everything is scanned and settled.
     pub async fn next(&mut self) -> Option<QueuedMatch> {
         loop {
-            while self.has_room()
-                && let Ok(found) = self.found.try_recv()
-            {
+            while let Ok(found) = self.found.try_recv() {
                 self.arrived(found);
             }
             if let Some(queued) = self.urgent.pop_front().or_else(|| self.ready.pop_front()) {
@@ -161,7 +170,7 @@ impl MatchQueue {
             }
             let again = self.waiting.iter().map(|(at, _)| *at).min();
             tokio::select! {
-                Some(found) = self.found.recv(), if self.has_room() => self.arrived(found),
+                Some(found) = self.found.recv() => self.arrived(found),
                 Some(()) = async { sleep_until(again?).await; Some(()) } => self.end_waits(),
                 else => return None,
             }
@@ -175,7 +184,7 @@ impl MatchQueue {
             tokio::select! {
                 biased;
                 output = &mut work => return output,
-                Some(found) = self.found.recv(), if self.has_room() => self.arrived(found),
+                Some(found) = self.found.recv() => self.arrived(found),
             }
         }
     }
@@ -188,20 +197,18 @@ impl MatchQueue {
 
     /// The match is acknowledged, or its item fails.
     pub fn settle(&mut self, queued: QueuedMatch, settled: Result<Acknowledged, NotAlerted>) {
-        self.bytes -= queued.pending.bytes();
         self.report.settle(queued.item, queued.pending, settled);
     }
 
     /// The answer to the trigger. `in_time` is false if the deadline ended the work.
     pub fn answer(mut self, in_time: bool, function_name: &str) -> Result<Response, Failure> {
-        for Scan { item, object, matches, .. } in self.scans.into_iter().filter(|scan| !scan.has_ended) {
-            let failure = if in_time {
-                let log_file = Arc::new(LogFile::S3(object.clone()));
-                NotRead { log_file, reason: Unread::Source(SourceError::Panicked) }.into()
+        for RunningScan { item, object, matches, .. } in self.scans.into_iter().filter(|scan| !scan.has_ended) {
+            if in_time {
+                let end = FileEnd::panicked(Arc::new(LogFile::S3(object.clone())));
+                self.report.ended(item, &object, matches, end, 0);
             } else {
-                Failure::NotScanned(object.clone())
-            };
-            self.report.ended(item, &object, matches, ScanEnd::Failed(failure));
+                self.report.not_scanned(item, object);
+            }
         }
         let waiting = self.waiting.into_iter().map(|(_, queued)| queued);
         for queued in self.urgent.into_iter().chain(self.ready).chain(waiting) {
@@ -212,23 +219,21 @@ impl MatchQueue {
 
     fn arrived(&mut self, found: FromScan) {
         match found {
-            FromScan::Match { scan, log_file, matched } => {
+            FromScan::Match { scan, log_file, matched, memory } => {
                 self.scans[scan].matches += 1;
-                self.add(self.scans[scan].item, Some(log_file), *matched);
+                self.add(self.scans[scan].item, PendingMatch::new(*matched, Some(log_file)), memory);
             }
-            FromScan::End { scan, ended } => {
+            FromScan::End { scan, end, milliseconds } => {
                 let scan = &mut self.scans[scan];
                 scan.has_ended = true;
-                self.report.ended(scan.item, &scan.object, scan.matches, ended);
+                self.report.ended(scan.item, &scan.object, scan.matches, end, milliseconds);
             }
         }
     }
 
-    fn add(&mut self, item: usize, log_file: Option<Arc<LogFile>>, matched: Match) {
-        self.report.open(item);
-        let pending = PendingMatch::new(matched, log_file);
-        self.bytes += pending.bytes();
-        self.push(QueuedMatch { item, pending });
+    fn add(&mut self, item: usize, pending: PendingMatch, memory: Option<OwnedSemaphorePermit>) {
+        self.report.expect_match(item);
+        self.push(QueuedMatch { item, pending, _memory: memory });
     }
 
     /// The event times of an entity's removals that are queued.
@@ -249,44 +254,22 @@ impl MatchQueue {
         let queue = if queued.pending.matched.is_urgent() { &mut self.urgent } else { &mut self.ready };
         queue.push_back(queued);
     }
-
-    fn has_room(&self) -> bool {
-        self.bytes < MAX_QUEUED_BYTES
-    }
 }
 
 impl Scanner {
-    async fn scan(self, scan: usize, object: S3Object, handling: Handling) {
+    async fn scan(self, scan: usize, object: S3Object) {
         let _permit = self.at_once.acquire().await;
+        let is_large = object.size.is_some_and(|size| size > LARGE_BYTES);
+        let _large = if is_large { self.large.acquire().await.ok() } else { None };
         let started = Instant::now();
-        let mut log_file = Arc::new(LogFile::S3(object.clone()));
-        let mut reading = self.reader.read(object, &self.judge.needles, Passes::Two);
-        let end = loop {
-            match reading.next().await {
-                Next::End(end) => break end,
-                Next::Candidate(record) => {
-                    if let Some(matched) = self.judge.rules.judge(*record) {
-                        // Reading has shown the object's version.
-                        log_file = Arc::new(LogFile::S3(reading.object().clone()));
-                        let found = FromScan::Match { scan, log_file: log_file.clone(), matched: Box::new(matched) };
-                        self.send(found).await;
-                    }
-                }
-            }
+        let judge = |log_file: &Arc<LogFile>, mut candidate: Candidate| {
+            candidate.shrink();
+            let matched = Box::new(self.detector.rules.judge(candidate.record)?);
+            Some(FromScan::Match { scan, log_file: log_file.clone(), matched, memory: candidate.memory })
         };
-        let ended = match end {
-            Ok(scanned) => {
-                let milliseconds = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-                ScanEnd::Scanned { scanned, milliseconds }
-            }
-            Err(Unread::NotALogFile(fault)) if handling == Handling::ScanIfLogFile => ScanEnd::Skipped(fault),
-            Err(reason) => ScanEnd::Failed(NotRead { log_file, reason }.into()),
-        };
-        self.send(FromScan::End { scan, ended }).await;
-    }
-
-    /// Nothing receives it after the invocation's time has ended.
-    async fn send(&self, found: FromScan) {
-        let _ = self.out.send(found).await;
+        let (_, end) = self.reader.scan(object, scan, &self.detector.needles, judge, &self.out).await;
+        let milliseconds = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        // Nothing receives it after the invocation's time has ended.
+        let _ = self.out.send(FromScan::End { scan, end, milliseconds }).await;
     }
 }

@@ -7,15 +7,17 @@ use time::OffsetDateTime;
 use tracing::{error, info, warn};
 
 use super::{
-    Response,
     failure::{Failure, NotAlerted},
     metrics::Counts,
 };
 use crate::{
-    engine::pending::PendingMatch,
-    scan::{Fault, Scanned},
+    engine::{error::FileEnd, pending::PendingMatch},
+    scan::Scanned,
     trail::log_file::S3Object,
 };
+
+/// For a queue, the items to redeliver. Every other trigger gets nothing.
+pub type Response = Option<SqsBatchResponse>;
 
 /// How a match was acknowledged.
 pub(super) enum Acknowledged {
@@ -26,13 +28,6 @@ pub(super) enum Acknowledged {
         alert_id: String,
         degraded: bool,
     },
-}
-
-/// How the scan of a log file ended.
-pub(super) enum ScanEnd {
-    Scanned { scanned: Scanned, milliseconds: u64 },
-    Skipped(Fault),
-    Failed(Failure),
 }
 
 /// The items, with what is still open of them.
@@ -77,25 +72,30 @@ impl Report {
     }
 
     /// The scan of a log file with this number of matches has ended.
-    pub fn ended(&mut self, item: usize, object: &S3Object, matches: u64, ended: ScanEnd) {
-        match ended {
-            ScanEnd::Scanned { scanned: Scanned { bytes, inflated_bytes }, milliseconds } => {
+    pub fn ended(&mut self, item: usize, object: &S3Object, matches: u64, end: FileEnd, milliseconds: u64) {
+        match end {
+            FileEnd::Scanned(Scanned { bytes, inflated_bytes }) => {
                 self.counts.files_scanned += 1;
                 let (bucket, key) = object.visible();
                 info!(bucket, key, bytes, inflated_bytes, matches, milliseconds, "Scanned log file.");
             }
-            ScanEnd::Skipped(fault) => self.skipped(object, &fault.to_string()),
-            ScanEnd::Failed(failure) => {
+            FileEnd::Skipped(fault) => self.skipped(object, &fault.to_string()),
+            FileEnd::NotRead(not_read) => {
                 self.counts.files_failed += 1;
-                let has_changed = matches!(&failure, Failure::NotRead(not_read) if not_read.has_changed());
-                self.counts.files_changed += u64::from(has_changed);
-                self.fail(item, failure);
+                self.counts.files_changed += u64::from(not_read.has_changed());
+                self.fail(item, not_read.into());
             }
         }
     }
 
+    /// The deadline came before the end of a scan.
+    pub fn not_scanned(&mut self, item: usize, object: S3Object) {
+        self.counts.files_failed += 1;
+        self.fail(item, Failure::NotScanned(object));
+    }
+
     /// The item has another match.
-    pub fn open(&mut self, item: usize) {
+    pub fn expect_match(&mut self, item: usize) {
         self.items[item].open += 1;
     }
 

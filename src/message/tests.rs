@@ -7,7 +7,6 @@ use time::OffsetDateTime;
 
 use super::*;
 use crate::{
-    alert::rfc3339,
     dedup::{Decision, Document},
     engine::pending::PendingMatch,
     related::{Gathering, Identity},
@@ -50,7 +49,7 @@ fn alert(record: &Value) -> Alert {
     let identity = Identity::of(&matched);
     let mut gathering = Gathering::default();
     samples("quarantined").iter().for_each(|value| gathering.add(&identity, &self::record(value)));
-    let related = gathering.finish(&identity, rfc3339);
+    let related = gathering.finish(&identity);
     Alert::new(&matched, &claim, Some(&log_file), Some(related), false, now)
 }
 

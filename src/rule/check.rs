@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::Policy;
+use super::{EntityType, Policy};
 use crate::trail::record::Record;
 
 /// A condition on a parsed field.
@@ -26,12 +26,8 @@ impl Check {
     }
 }
 
-pub(super) static OF_IAM: Check = Check {
-    field: "eventSource",
-    operator: "is",
-    values: "iam.amazonaws.com",
-    passes: |record| record.event_source.as_ref().is_some_and(|source| source.test(|text| text == "iam.amazonaws.com")),
-};
+pub(super) static OF_IAM: Check =
+    Check { field: "eventSource", operator: "is", values: "iam.amazonaws.com", passes: Record::is_of_iam };
 
 pub(super) static MANAGED: Check = Check {
     field: "requestParameters.policyArn",
@@ -69,11 +65,6 @@ pub(super) static DETACH: Check =
 pub(super) static DELETE: Check =
     Check::event_name("DeleteUserPolicy, DeleteGroupPolicy, DeleteRolePolicy", |record| is_call(record, "Delete"));
 
-/// Whether it is the policy call of a user, group or role with this verb.
 fn is_call(record: &Record, verb: &str) -> bool {
-    let nouns = ["UserPolicy", "GroupPolicy", "RolePolicy"];
-    record
-        .event_name
-        .as_ref()
-        .is_some_and(|name| name.test(|name| name.strip_prefix(verb).is_some_and(|noun| nouns.contains(&noun))))
+    EntityType::of_call(record, verb).is_some()
 }

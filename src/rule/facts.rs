@@ -1,12 +1,10 @@
 //! What an alert needs to know about a match, whatever kind of evidence it comes from.
 
-use std::fmt;
-
 use serde::Serialize;
 use serde_json::value::RawValue;
 use time::OffsetDateTime;
 
-use super::{Policy, Subject};
+use super::{EntityType, Policy, Subject};
 use crate::{trail::record::Record, untrusted::Untrusted};
 
 /// The normalized facts of a match.
@@ -35,14 +33,6 @@ pub struct Entity {
     /// Whether the entity made the call itself, as it does when AWS quarantines a user.
     #[serde(skip)]
     pub is_actor: bool,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum EntityType {
-    User,
-    Group,
-    Role,
 }
 
 /// Who made the call.
@@ -140,15 +130,4 @@ fn own_arn(record: &Record, kind: EntityType, name: &Untrusted) -> Option<Untrus
 fn made_arn(record: &Record, kind: EntityType, name: &Untrusted, partition: &Untrusted) -> Untrusted {
     let partition = partition.identifier().unwrap_or("aws");
     name.prefixed(&format!("arn:{partition}:iam::{}:{kind}/", record.account_id()))
-}
-
-/// As the alert spells it.
-impl fmt::Display for EntityType {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            EntityType::User => "user",
-            EntityType::Group => "group",
-            EntityType::Role => "role",
-        })
-    }
 }

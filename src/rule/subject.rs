@@ -1,8 +1,9 @@
 //! The entity and the policy that a record is about.
 
+use std::fmt;
+
 use serde::Serialize;
 
-use super::EntityType;
 use crate::{trail::record::Record, untrusted::Untrusted};
 
 /// What a matching record is about.
@@ -10,6 +11,15 @@ pub(super) struct Subject {
     pub kind: EntityType,
     pub name: Untrusted,
     pub policy: Option<Policy>,
+}
+
+/// The type of an IAM entity that policies are attached to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum EntityType {
+    User,
+    Group,
+    Role,
 }
 
 /// The quarantine policy: a managed one by its ARN, an inline one (AWS's form before 2020) by its name.
@@ -31,7 +41,7 @@ impl Subject {
     }
 
     fn of_call(record: &Record, policy: Policy) -> Option<Subject> {
-        let kind = EntityType::of_call(record)?;
+        let kind = EntityType::of_any_call(record)?;
         let parameters = record.request_parameters.as_ref()?;
         let name = match kind {
             EntityType::User => &parameters.user_name,
@@ -43,13 +53,25 @@ impl Subject {
 }
 
 impl EntityType {
-    /// The entity type that an IAM policy call is about, such as the user of `AttachUserPolicy`.
-    fn of_call(record: &Record) -> Option<EntityType> {
-        let ends_in =
-            |noun: &str| record.event_name.as_ref().is_some_and(|name| name.test(|name| name.ends_with(noun)));
-        let kinds =
-            [("UserPolicy", EntityType::User), ("GroupPolicy", EntityType::Group), ("RolePolicy", EntityType::Role)];
-        kinds.into_iter().find_map(|(noun, kind)| ends_in(noun).then_some(kind))
+    const ALL: [EntityType; 3] = [EntityType::User, EntityType::Group, EntityType::Role];
+
+    /// The entity type that an IAM policy call with this verb is about, such as the user of `AttachUserPolicy`.
+    pub(super) fn of_call(record: &Record, verb: &str) -> Option<EntityType> {
+        let noun = |kind: &EntityType| match kind {
+            EntityType::User => "UserPolicy",
+            EntityType::Group => "GroupPolicy",
+            EntityType::Role => "RolePolicy",
+        };
+        let is_of = |kind: &EntityType| {
+            let is_call = |name: &str| name.strip_prefix(verb) == Some(noun(kind));
+            record.event_name.as_ref().is_some_and(|name| name.test(is_call))
+        };
+        EntityType::ALL.into_iter().find(is_of)
+    }
+
+    /// The same for any of the verbs that rules know.
+    fn of_any_call(record: &Record) -> Option<EntityType> {
+        ["Attach", "Put", "Detach", "Delete"].into_iter().find_map(|verb| EntityType::of_call(record, verb))
     }
 }
 
@@ -87,5 +109,16 @@ impl Policy {
             version.is_some_and(is_version) || name == "AWSExposedCredentialPolicy_DO_NOT_REMOVE"
         });
         is_quarantine.then(|| Policy { name: name.clone(), arn: None })
+    }
+}
+
+/// As the alert spells it.
+impl fmt::Display for EntityType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            EntityType::User => "user",
+            EntityType::Group => "group",
+            EntityType::Role => "role",
+        })
     }
 }

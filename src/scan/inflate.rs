@@ -1,7 +1,7 @@
 //! Stored bytes → inflated blocks. The first byte shows whether they are gzip, of one or many members, or plain text.
 //!
 //! The members' frames (RFC 1952) are read here, and flate2 inflates their content. flate2's own gzip reader would use
-//! zlib-rs's CRC, which makes the whole scan a third dearer than crc32fast's.
+//! zlib-rs's CRC, which makes the whole scan slower by a third than crc32fast's.
 
 mod header;
 

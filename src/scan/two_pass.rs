@@ -9,7 +9,7 @@ use std::{collections::VecDeque, mem};
 
 use bytes::Bytes;
 
-use super::{Documents, Fault, Needles, Unread};
+use super::{Fault, Form, Needles, Unread};
 use crate::trail::record::Record;
 use first::{FirstPass, FirstPassEnd};
 use second::SecondPass;
@@ -17,7 +17,7 @@ use second::SecondPass;
 /// How files are read.
 #[derive(Clone, Copy, Debug)]
 pub struct Settings {
-    pub documents: Documents,
+    pub form: Form,
     /// A file that inflates past it fails. `None` allows any size, since the memory per file is fixed.
     pub limit_mib: Option<u64>,
     /// A file of at most this many stored bytes is kept in memory for the second pass.
@@ -169,6 +169,15 @@ impl<'n, E> TwoPass<'n, E> {
         }
     }
 
+    /// The bytes that the first pass has inflated so far, or the only one.
+    pub fn inflated_bytes(&self) -> u64 {
+        match &self.pass {
+            Pass::First(pass) => pass.inflated_bytes(),
+            Pass::Second(pass) if pass.last_needle.is_none() => pass.inflated_bytes(),
+            Pass::Second(_) | Pass::Over => self.inflated_bytes,
+        }
+    }
+
     /// Parses a candidate. One that is not a record makes the file unread, once its other candidates are judged.
     pub fn record(&mut self, candidate: &[u8]) -> Option<Record> {
         let record = Record::parse(candidate);
@@ -211,7 +220,7 @@ impl<'n, E> TwoPass<'n, E> {
 
     fn check(&mut self, checked: Result<(), Fault>, last_needle: Option<u64>) {
         if let Err(fault) = checked {
-            let is_other = is_other_than_a_log_file(&fault, self.settings.documents, last_needle.is_some());
+            let is_other = is_other_than_a_log_file(&fault, self.settings.form, last_needle.is_some());
             self.fail(if is_other { Unread::NotALogFile(fault) } else { Unread::Faulty(fault) });
         }
     }
@@ -229,15 +238,13 @@ impl<'n, E> TwoPass<'n, E> {
 /// Whether a file with this fault is something other than a log file, rather than a log file that is broken. Text that
 /// only begins like JSON is something else unless a needle is in it. An export is something else only if it begins like
 /// nothing that could be read: it has no needle, and is not UTF-16.
-fn is_other_than_a_log_file(fault: &Fault, documents: Documents, has_needle: bool) -> bool {
+fn is_other_than_a_log_file(fault: &Fault, form: Form, has_needle: bool) -> bool {
     use Fault::{Empty, GzipOfOther, NeitherGzipNorJson, NoRecords, TruncatedJson};
-    match (documents, fault) {
-        (Documents::One, Empty | NeitherGzipNorJson(_) | GzipOfOther(_) | NoRecords) => true,
-        (Documents::One, TruncatedJson) | (Documents::Many, Empty) => !has_needle,
-        (Documents::Many, NeitherGzipNorJson(UTF_16_LOW | UTF_16_HIGH) | GzipOfOther(UTF_16_LOW | UTF_16_HIGH)) => {
-            false
-        }
-        (Documents::Many, NeitherGzipNorJson(_) | GzipOfOther(_)) => !has_needle,
+    match (form, fault) {
+        (Form::One, Empty | NeitherGzipNorJson(_) | GzipOfOther(_) | NoRecords) => true,
+        (Form::One, TruncatedJson) | (Form::Many, Empty) => !has_needle,
+        (Form::Many, NeitherGzipNorJson(UTF_16_LOW | UTF_16_HIGH) | GzipOfOther(UTF_16_LOW | UTF_16_HIGH)) => false,
+        (Form::Many, NeitherGzipNorJson(_) | GzipOfOther(_)) => !has_needle,
         _ => false,
     }
 }
@@ -263,12 +270,8 @@ mod tests {
         dense.write_all(b"]}").unwrap();
         let mut chunk = Some(Bytes::from(dense.finish().unwrap()));
         let needles = Needles::new([Needle::fixed("needle")]);
-        let settings = Settings {
-            documents: Documents::One,
-            limit_mib: Some(32),
-            kept_bytes: 0,
-            other_text: OtherText::FirstBlock,
-        };
+        let settings =
+            Settings { form: Form::One, limit_mib: Some(32), kept_bytes: 0, other_text: OtherText::FirstBlock };
         let mut scan = TwoPass::<Infallible>::new(&needles, settings, Passes::Two);
         let mut yields = 0;
         let end = loop {

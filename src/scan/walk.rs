@@ -9,12 +9,12 @@ use std::{collections::VecDeque, mem};
 
 use memchr::memchr;
 
-use super::{Documents, Fault, Needles};
+use super::{Fault, Form, Needles};
 use capture::Capture;
 
 pub(super) struct Walk<'n> {
     needles: &'n Needles,
-    documents: Documents,
+    form: Form,
     /// Where the last needle ends. No candidate comes after it.
     last_needle: Option<u64>,
     is_done: bool,
@@ -55,10 +55,10 @@ enum Position {
 }
 
 impl<'n> Walk<'n> {
-    pub fn new(needles: &'n Needles, documents: Documents, last_needle: Option<u64>) -> Self {
+    pub fn new(needles: &'n Needles, form: Form, last_needle: Option<u64>) -> Self {
         Walk {
             needles,
-            documents,
+            form,
             last_needle,
             is_done: false,
             position: Position::BeforeDocument,
@@ -84,7 +84,7 @@ impl<'n> Walk<'n> {
             _ if self.is_done => Ok(()),
             _ if !self.has_list => Err(Fault::NoRecords),
             Position::AfterDocument => Ok(()),
-            Position::BeforeDocument if self.documents == Documents::Many => Ok(()),
+            Position::BeforeDocument if self.form == Form::Many => Ok(()),
             _ => Err(Fault::TruncatedJson),
         }
     }
@@ -164,7 +164,7 @@ impl<'n> Walk<'n> {
                 self.position = self.close(byte, position, &block[..next], candidates)?;
             }
             (b',', Position::AfterKey { .. }) => self.position = Position::Key,
-            (_, Position::BeforeDocument | Position::AfterDocument) if !self.documents.is_blank(byte) => {
+            (_, Position::BeforeDocument | Position::AfterDocument) if !self.form.is_blank(byte) => {
                 return Err(self.malformed(next));
             }
             _ => {}
@@ -186,14 +186,14 @@ impl<'n> Walk<'n> {
     fn open(&mut self, byte: u8, position: Position, at: usize) -> Result<Position, Fault> {
         match (position, byte) {
             (Position::BeforeDocument, b'{') => {
-                if self.documents == Documents::Many {
+                if self.form == Form::Many {
                     self.document.begin(at);
                 }
                 Ok(Position::Key)
             }
             (Position::BeforeDocument, _) | (Position::AfterKey { is_records: true }, b'[') => {
                 self.has_list = true;
-                self.document.drop();
+                self.document.discard();
                 Ok(Position::List { depth: self.depth })
             }
             (Position::AfterKey { .. }, _) => Ok(Position::Value),
@@ -228,9 +228,9 @@ impl<'n> Walk<'n> {
     }
 
     fn end_document(&mut self, text: &[u8], candidates: &mut VecDeque<Vec<u8>>) -> Position {
-        match self.documents {
-            Documents::One => Position::AfterDocument,
-            Documents::Many => {
+        match self.form {
+            Form::One => Position::AfterDocument,
+            Form::Many => {
                 self.has_list |= self.document.is_open();
                 candidates.extend(self.document.end(text, |part| self.needles.found_in(part)));
                 self.is_done = self.is_past_last_needle(text.len());
@@ -246,7 +246,7 @@ impl<'n> Walk<'n> {
     /// Whether an element that is not an object is a candidate. In an export it may contain a record, which would be missed
     /// without notice.
     fn keeps_any_element(&self) -> bool {
-        self.documents == Documents::Many
+        self.form == Form::Many
     }
 
     fn is_past_last_needle(&self, at: usize) -> bool {

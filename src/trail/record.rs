@@ -58,7 +58,7 @@ pub struct RequestParameters {
 
 /// The record is not a JSON object.
 #[derive(Debug, thiserror::Error)]
-#[error("is broken: a record that the rules must judge is not a JSON object ({0})")]
+#[error("is broken: a record that contains a search term is not a JSON object ({0})")]
 pub struct RecordError(#[from] serde_json::Error);
 
 impl Record {
@@ -109,10 +109,21 @@ impl Record {
         id.and_then(|id| id.as_ref()?.account_id()).unwrap_or("unknown")
     }
 
+    /// Whether it is a call to IAM.
+    pub fn is_of_iam(&self) -> bool {
+        self.event_source.as_ref().is_some_and(|source| source.test(|text| text == "iam.amazonaws.com"))
+    }
+
     /// Whether AWS itself made the call. This is a label, never a filter.
     pub fn is_aws_internal(&self) -> bool {
         self.source_ip_address.as_ref().is_some_and(|address| address.test(|text| text.starts_with("AWS Internal")))
     }
+}
+
+/// A time as alerts and logs spell it, in whole seconds.
+pub fn rfc3339(time: OffsetDateTime) -> String {
+    // Formatting fails only for years after 9999.
+    time.replace_nanosecond(0).unwrap_or(time).format(&Rfc3339).unwrap_or_else(|_| time.unix_timestamp().to_string())
 }
 
 /// An object, parsed one level deep. Values stay text, so that deep nesting cannot overflow the stack.

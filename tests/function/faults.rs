@@ -52,6 +52,8 @@ const fn outcome(is_returned: bool, degraded: bool, alerts_at_first: usize, aler
 const FINE: Outcome = outcome(false, false, 1, 1);
 /// The redelivery is alerted.
 const LATER: Outcome = outcome(true, false, 0, 1);
+/// The table contains the claim although it was published without the table, so the redelivery is suppressed.
+const UNSURE: Outcome = outcome(false, true, 1, 1);
 /// Published without the table, which does not contain the incident. The redelivery causes a duplicate.
 const DEGRADED: Outcome = outcome(false, true, 1, 2);
 
@@ -124,9 +126,9 @@ const CELLS: [Cell; 56] = [
     cell("PutItem", "too slow", Fault::Hang, Never, DEGRADED),
     // The claim is recognized by its token.
     cell("PutItem", "answer lost", Fault::CutAnswer(0), Midway, FINE),
-    cell("PutItem", "answer lost", Fault::CutAnswer(0), Never, DEGRADED),
+    cell("PutItem", "answer lost", Fault::CutAnswer(0), Never, UNSURE),
     cell("PutItem", "answer truncated", Fault::CutAnswer(30), Midway, FINE),
-    cell("PutItem", "answer truncated", Fault::CutAnswer(30), Never, DEGRADED),
+    cell("PutItem", "answer truncated", Fault::CutAnswer(30), Never, UNSURE),
     cell("Publish", "reset", Fault::Cut, Midway, FINE),
     cell("Publish", "reset", Fault::Cut, Never, LATER),
     cell("Publish", "500", Fault::Answer(500, SNS_500), Midway, FINE),

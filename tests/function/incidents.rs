@@ -16,6 +16,7 @@ use crate::support::{
     wire::{Fault, Gate, Wire},
 };
 
+const ENTITY_KEY: &str = "AWS.CloudTrail.IAMCompromisedKeyQuarantine:123456789012:user:ci-deploy";
 const DEDUP_KEY: &str = "AWS.CloudTrail.IAMCompromisedKeyQuarantine:123456789012:user:ci-deploy:quarantined";
 /// `eventTime` of the quarantine in `events/log-files/quarantined.json`.
 const EVENT_TIME: u64 = 1_795_489_331;
@@ -28,12 +29,13 @@ fn now() -> u64 {
 fn claimed_by_another(until: u64) -> HashMap<String, AttributeValue> {
     let number = |number: u64| AttributeValue::N(number.to_string());
     let incident = [
+        ("key".into(), AttributeValue::S(DEDUP_KEY.into())),
         ("start".into(), number(EVENT_TIME)),
         ("owner".into(), AttributeValue::S("another".into())),
         ("until".into(), number(until)),
     ];
     HashMap::from([
-        ("dedup_key".into(), AttributeValue::S(DEDUP_KEY.into())),
+        ("dedup_key".into(), AttributeValue::S(ENTITY_KEY.into())),
         ("version".into(), number(7)),
         ("expires_at".into(), number(now() + 1000)),
         ("incidents".into(), AttributeValue::L(vec![AttributeValue::M(HashMap::from(incident))])),
@@ -100,7 +102,9 @@ async fn a_waiting_match_is_suppressed_once_the_claim_owner_alerts() {
             return Fault::Answer(
                 200,
                 r#"{"Item":{"dedup_key":{"S":"k"},"version":{"N":"8"},"expires_at":{"N":"9999999999"},
-                    "incidents":{"L":[{"M":{"start":{"N":"1795489331"},"alerted_at":{"N":"1795489340"}}}]}}}"#,
+                    "incidents":{"L":[{"M":{
+                    "key":{"S":"AWS.CloudTrail.IAMCompromisedKeyQuarantine:123456789012:user:ci-deploy:quarantined"},
+                    "start":{"N":"1795489331"},"alerted_at":{"N":"1795489340"}}}]}}}"#,
             );
         }
         Fault::None

@@ -11,7 +11,7 @@ use flate2::{Compression, read::MultiGzDecoder, write::GzEncoder};
 use proptest::{prelude::*, sample::Index};
 use quarantine_alert::{
     rule::Rules,
-    scan::{self, Documents, Fault, OtherText, Passes, ScanStep, Scanned, Settings, TwoPass},
+    scan::{self, Fault, Form, OtherText, Passes, ScanStep, Scanned, Settings, TwoPass},
     trail::record::Record,
 };
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
@@ -22,14 +22,14 @@ use crate::run;
 const BLOCK_BYTES: usize = 256 * 1024;
 const NEEDLES: [&str; 3] = ["CompromisedKeyQuarantine", "Policy_DO_NOT_REMOVE", "AttachUserPolicy"];
 
-const fn settings(documents: Documents) -> Settings {
-    Settings { documents, limit_mib: Some(64), kept_bytes: 0, other_text: OtherText::FirstBlock }
+const fn settings(form: Form) -> Settings {
+    Settings { form, limit_mib: Some(64), kept_bytes: 0, other_text: OtherText::FirstBlock }
 }
 
 // The fast path and the oracle. Both return the text of the matching records.
 
 fn fast(stored: &[u8], chunk_bytes: usize) -> (Vec<String>, Result<Scanned, Unread>) {
-    scan(settings(Documents::One), Passes::Two, stored, chunk_bytes)
+    scan(settings(Form::One), Passes::Two, stored, chunk_bytes)
 }
 
 /// Scans a source that is in memory.
@@ -298,7 +298,7 @@ fn the_fast_path_finds_everything_before_a_break() {
     assert!(broken.get() > 1000 && with_matches.get() > 100 && failed.get() > broken.get() / 2);
 }
 
-/// Documents one after another, as in exports. A document may be a record.
+/// Form one after another, as in exports. A document may be a record.
 fn an_export() -> impl Strategy<Value = String> {
     let document = prop_oneof![
         a_document(),
@@ -336,7 +336,7 @@ fn every_document_of_an_export_is_read_even_a_lone_record() {
         let expected = oracle_of_many(&text.replace('\u{feff}', " "));
         // In one pass, like standard input, and in two passes, with the second from memory or from the source.
         for (passes, kept_bytes) in [(Passes::One, 0), (Passes::Two, 0), (Passes::Two, 1 << 20)] {
-            let settings = Settings { kept_bytes, ..settings(Documents::Many) };
+            let settings = Settings { kept_bytes, ..settings(Form::Many) };
             let (found, end) = scan(settings, passes, &stored, chunk_bytes);
             prop_assert_eq!(&found, &expected);
             match end {

@@ -17,7 +17,6 @@ use tokio::{
 };
 
 use crate::{
-    Status,
     args::EnqueueArgs,
     aws::{
         delivery_queue::{BATCH, DeliveryQueue},
@@ -29,6 +28,7 @@ use crate::{
         Target,
         s3::{Bucket, Part},
     },
+    status::Status,
     stop::Stop,
 };
 

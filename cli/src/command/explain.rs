@@ -4,15 +4,14 @@ use std::{fmt::Write, fs, io};
 
 use anyhow::{Context, anyhow, bail};
 use quarantine_alert::{
-    alert::rfc3339,
     rule::{self, Alternative, Match, Rules},
-    trail::record::Record,
+    trail::record::{Record, rfc3339},
     untrusted::visible,
 };
 use serde_json::{Value, value::RawValue};
 use time::OffsetDateTime;
 
-use crate::{Status, args::ExplainArgs, output::Output};
+use crate::{args::ExplainArgs, output::Output, status::Status};
 
 /// A value of the record is cut to this length.
 const MAX_CHARS: usize = 200;

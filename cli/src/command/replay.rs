@@ -16,14 +16,15 @@ use quarantine_alert::{
 use time::OffsetDateTime;
 use tokio::time::sleep;
 
-use super::find::{Findings, find};
 use crate::{
-    Status,
     args::ReplayArgs,
     incidents::{FirstMatch, group},
+    matches::{Findings, find},
     output::Output,
     progress::plural,
+    related::related,
     search::Sources,
+    status::Status,
     stop::Stop,
 };
 
@@ -38,13 +39,13 @@ struct Replayed {
 /// # Errors
 /// The table or the topic cannot be used. Alerts that were sent are suppressed in the next run.
 pub async fn run(arguments: ReplayArgs) -> anyhow::Result<Status> {
-    arguments.search.filter()?;
+    let filter = arguments.search.filter()?;
     let stop = Stop::on_signal()?;
     let sdk = sdk_config().await;
     let table = DedupTable::new(&sdk, arguments.table.clone());
     // A search may take hours. It is useless without the table.
     table.load("quarantine-scan").await.context("nothing was sent")?;
-    let Findings { matches, coverage, sources } = find(&arguments.search, &stop).await?;
+    let Findings { matches, coverage, sources } = find(&arguments.search, &filter, &stop).await;
     let mut replayed = Replayed::default();
     let sent = if arguments.yes {
         let ledger = Ledger::new(table, arguments.dedup_period_minutes);
@@ -84,13 +85,16 @@ async fn send(
             replayed.suppressed += usize::from(!stop.is_requested());
             continue;
         };
-        let related = sources.related(&pending).await;
+        let related = related(sources, &pending).await;
         let now = OffsetDateTime::now_utc();
         let alert = Alert::new(&pending.matched, &claim, pending.log_file.as_deref(), related, false, now);
         let line = line("sent", &alert);
         publisher.publish(alert).await.context("the remaining alerts were not sent; correct this and run it again")?;
         replayed.add(&line);
-        claims.complete_strictly(&claim).await.context("an alert was sent that may be sent once more")?;
+        claims
+            .complete_strictly(&claim)
+            .await
+            .context("an alert was sent but not recorded; the next run may send it again")?;
     }
     Ok(!stop.is_requested())
 }

@@ -3,9 +3,9 @@
 use quarantine_alert::rule;
 
 use crate::{
-    Status,
     args::{RulesArgs, RulesFormat},
     output::{Output, array, rows},
+    status::Status,
 };
 
 /// # Errors

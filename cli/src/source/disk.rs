@@ -1,7 +1,7 @@
 //! Files and folders on a disk, read by one thread per core.
 
 use std::{
-    fs, io,
+    fs, io, iter,
     num::NonZero,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError, mpsc},
@@ -9,7 +9,7 @@ use std::{
 };
 
 use quarantine_alert::{
-    engine::error::{NotRead, SourceError, Unread},
+    engine::error::{FileEnd, SourceError, Unread},
     trail::log_file::{Handling, LogFile},
 };
 use walkdir::WalkDir;
@@ -18,7 +18,6 @@ use super::{
     feed::{Feed, FromSource},
     file::{self, Buffer, Stream},
 };
-use crate::coverage::FileEnd;
 
 /// How many files the listing may be ahead of the reading.
 const MAX_LISTED: usize = 100_000;
@@ -36,8 +35,8 @@ struct Listed {
 }
 
 impl<T: Send + 'static> Disk<T> {
-    /// Reads all files at or below the paths, each with the number of its target.
-    pub fn read(&self, targets: Vec<(usize, PathBuf)>) {
+    /// Reads all files at or below a path, which is the target of this number.
+    pub fn read(&self, target: usize, path: &Path) {
         let cores = thread::available_parallelism().map_or(1, NonZero::get);
         let (listed, queue) = mpsc::sync_channel(MAX_LISTED);
         let queue = Mutex::new(queue);
@@ -52,13 +51,11 @@ impl<T: Send + 'static> Disk<T> {
                         self.read_file(listed, &mut buffer);
                     }
                     // Otherwise the listing would wait for room for ever once the run is over.
-                    while next().is_ok() {}
+                    for _ in iter::from_fn(|| next().ok()) {}
                 });
             }
             self.feed.tally.begin();
-            for (target, path) in targets {
-                self.list(target, &path, &listed);
-            }
+            self.list(target, path, &listed);
             self.feed.tally.end();
             drop(listed);
         });
@@ -107,7 +104,7 @@ impl<T: Send + 'static> Disk<T> {
     fn fail(&self, target: usize, path: &Path, error: io::Error) {
         self.feed.tally.list(1);
         let log_file = Arc::new(LogFile::Disk(path.to_owned()));
-        let not_read = NotRead { log_file, reason: Unread::Source(SourceError::Io(error)) };
-        self.feed.blocking_send(FromSource::End { target, ended: FileEnd::NotRead(not_read) });
+        let end = FileEnd::of(Err(Unread::Source(SourceError::Io(error))), false, &log_file);
+        self.feed.blocking_send(FromSource::End { target, log_file, end });
     }
 }

@@ -6,12 +6,13 @@ use std::sync::{
 };
 
 use quarantine_alert::{
+    engine::error::FileEnd,
     scan::Needles,
     trail::{log_file::LogFile, record::Record},
 };
 use tokio::sync::mpsc::Sender;
 
-use crate::{coverage::FileEnd, filter::Filter};
+use crate::filter::Filter;
 
 /// How a command judges a candidate, in the threads that read.
 pub type Judge<T> = Box<dyn Fn(Record) -> Judged<T> + Send + Sync>;
@@ -35,9 +36,9 @@ pub struct Feed<T> {
 
 /// What a source sends. `target` is the target's number.
 pub enum FromSource<T> {
-    Item { item: T, log_file: Arc<LogFile> },
+    Wanted { wanted: T, log_file: Arc<LogFile> },
     Unclear { target: usize, log_file: Arc<LogFile>, reason: &'static str },
-    End { target: usize, ended: FileEnd },
+    End { target: usize, log_file: Arc<LogFile>, end: FileEnd },
 }
 
 impl<T> Feed<T> {
@@ -53,7 +54,7 @@ impl<T> Feed<T> {
             return None;
         }
         match (self.judge)(record) {
-            Judged::Wanted(item) => Some(FromSource::Item { item, log_file }),
+            Judged::Wanted(wanted) => Some(FromSource::Wanted { wanted, log_file }),
             Judged::Unwanted => None,
             Judged::Unclear(reason) => Some(FromSource::Unclear { target, log_file, reason }),
         }

@@ -5,28 +5,22 @@ use std::{
     io::{self, ErrorKind, Read, Seek, Stdin},
     path::Path,
     sync::Arc,
-    time::Instant,
 };
 
 use bytes::Bytes;
 use quarantine_alert::{
-    alert::rfc3339,
-    engine::{
-        error::{NotRead, SourceError, Unread},
-        reader::{Next, RELATED_TIMEOUT},
+    engine::error::{FileEnd, SourceError, Unread},
+    scan::{Form, Needles, OtherText, Passes, ScanStep, Scanned, Settings, TwoPass},
+    trail::{
+        log_file::{Handling, LogFile},
+        record::Record,
     },
-    related::{Gathering, Identity, Related},
-    rule::Match,
-    scan::{Documents, Needles, OtherText, Passes, ScanStep, Settings, TwoPass},
-    trail::log_file::{Handling, LogFile},
 };
 
 use super::feed::{Feed, FromSource};
-use crate::coverage::FileEnd;
 
 /// A file is read a second time from the disk. Memory per file is fixed, so it may inflate to any size.
-const SETTINGS: Settings =
-    Settings { documents: Documents::Many, limit_mib: None, kept_bytes: 0, other_text: OtherText::Whole };
+const SETTINGS: Settings = Settings { form: Form::Many, limit_mib: None, kept_bytes: 0, other_text: OtherText::Whole };
 
 /// About the size of S3's chunks.
 const CHUNK_BYTES: usize = 64 * 1024;
@@ -44,6 +38,13 @@ impl Buffer {
 pub struct FileReading<'n> {
     stream: Stream,
     scan: TwoPass<'n, SourceError>,
+}
+
+/// What comes out of a file.
+pub enum FromFile {
+    Candidate(Box<Record>),
+    /// Nothing more comes out.
+    End(Result<Scanned, Unread>),
 }
 
 pub enum Stream {
@@ -84,13 +85,14 @@ impl Stream {
 }
 
 impl<'n> FileReading<'n> {
-    pub fn new(stream: Stream, needles: &'n Needles) -> FileReading<'n> {
-        let passes = if let Stream::File(_) = stream { Passes::Two } else { Passes::One };
+    /// In one pass if the stream cannot be read twice, or `passes` says so.
+    pub fn new(stream: Stream, needles: &'n Needles, passes: Passes) -> FileReading<'n> {
+        let passes = if let Stream::File(_) = stream { passes } else { Passes::One };
         FileReading { stream, scan: TwoPass::new(needles, SETTINGS, passes) }
     }
 
     /// The next candidate, or the end. `None` once `may_continue` is false.
-    pub fn next(&mut self, buffer: &mut Buffer, may_continue: impl Fn() -> bool) -> Option<Next> {
+    pub fn next(&mut self, buffer: &mut Buffer, may_continue: impl Fn() -> bool) -> Option<FromFile> {
         loop {
             match self.scan.step() {
                 ScanStep::Feed => {
@@ -107,7 +109,7 @@ impl<'n> FileReading<'n> {
                 }
                 ScanStep::Candidate(candidate) => {
                     if let Some(record) = self.scan.record(&candidate) {
-                        return Some(Next::Candidate(Box::new(record)));
+                        return Some(FromFile::Candidate(Box::new(record)));
                     }
                 }
                 ScanStep::Yield => {
@@ -115,7 +117,7 @@ impl<'n> FileReading<'n> {
                         return None;
                     }
                 }
-                ScanStep::End(end) => return Some(Next::End(end)),
+                ScanStep::End(end) => return Some(FromFile::End(end)),
             }
         }
     }
@@ -130,29 +132,25 @@ pub fn read<T>(
     stream: io::Result<Stream>,
     buffer: &mut Buffer,
 ) {
-    let ended = match stream {
+    let end = match stream {
         Err(error) => Err(Unread::Source(SourceError::Io(error))),
         Ok(stream) => {
-            let mut reading = FileReading::new(stream, &feed.needles);
+            let mut reading = FileReading::new(stream, &feed.needles, Passes::Two);
             loop {
                 match reading.next(buffer, || !feed.is_over()) {
-                    Some(Next::Candidate(record)) => {
+                    Some(FromFile::Candidate(record)) => {
                         if let Some(found) = feed.candidate(target, log_file, *record) {
                             feed.blocking_send(found);
                         }
                     }
-                    Some(Next::End(end)) => break end,
+                    Some(FromFile::End(end)) => break end,
                     None => return,
                 }
             }
         }
     };
-    let ended = match ended {
-        Ok(scanned) => FileEnd::Scanned(scanned),
-        Err(Unread::NotALogFile(_)) if handling == Handling::ScanIfLogFile => FileEnd::Skipped,
-        Err(reason) => FileEnd::NotRead(NotRead { log_file: log_file.clone(), reason }),
-    };
-    feed.blocking_send(FromSource::End { target, ended });
+    let end = FileEnd::of(end, handling == Handling::ScanIfLogFile, log_file);
+    feed.blocking_send(FromSource::End { target, log_file: log_file.clone(), end });
 }
 
 /// Reads standard input to its end.
@@ -160,25 +158,4 @@ pub fn read_stdin<T>(feed: &Feed<T>, target: usize) {
     feed.tally.list(1);
     let stream = Ok(Stream::Stdin(io::stdin()));
     read(feed, target, &Arc::new(LogFile::Stdin), Handling::Scan, stream, &mut Buffer::new());
-}
-
-/// What else the identity of a match did in its file. `None` if that is not known in time, or the file is a pipe: opening it
-/// again would block.
-pub fn related(path: &Path, matched: &Match) -> Option<Related> {
-    if !fs::metadata(path).is_ok_and(|found| found.is_file()) {
-        return None;
-    }
-    let stream = Stream::open(path).ok()?;
-    let identity = Identity::of(matched);
-    let needles = identity.needles();
-    let mut gathering = Gathering::default();
-    let started = Instant::now();
-    let mut buffer = Buffer::new();
-    let mut reading = FileReading { stream, scan: TwoPass::new(&needles, SETTINGS, Passes::One) };
-    loop {
-        match reading.next(&mut buffer, || started.elapsed() < RELATED_TIMEOUT)? {
-            Next::Candidate(record) => gathering.add(&identity, &record),
-            Next::End(end) => return end.ok().map(|_| gathering.finish(&identity, rfc3339)),
-        }
-    }
 }

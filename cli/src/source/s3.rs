@@ -2,7 +2,9 @@
 
 use std::{
     collections::{HashMap, VecDeque},
+    num::NonZero,
     sync::Arc,
+    thread,
 };
 
 use anyhow::{Context, Error, anyhow};
@@ -13,10 +15,10 @@ use quarantine_alert::{
         log_bucket::LogBucket,
     },
     engine::{
-        error::{NotRead, SourceError, Unread},
-        reader::{KEPT_BYTES, Next, Reader},
+        error::FileEnd,
+        reader::{Candidate, KEPT_BYTES, Reader, Resources},
     },
-    scan::{Documents, OtherText, Passes, Settings},
+    scan::{Form, OtherText, Settings},
     trail::log_file::{Handling, LogFile, S3Object},
     untrusted::visible,
 };
@@ -33,11 +35,11 @@ use super::{
     feed::{Feed, FromSource, Tally},
     prefixes::{Dates, Plan, is_of_account, plan},
 };
-use crate::{coverage::FileEnd, filter::Filter};
+use crate::filter::Filter;
 
 /// Memory per object is fixed, so it may inflate to any size.
 const SETTINGS: Settings =
-    Settings { documents: Documents::Many, limit_mib: None, kept_bytes: KEPT_BYTES, other_text: OtherText::FirstBlock };
+    Settings { form: Form::Many, limit_mib: None, kept_bytes: KEPT_BYTES, other_text: OtherText::FirstBlock };
 
 /// At 30 ms each, a tenth of the requests that S3 takes per second for one prefix.
 const LISTINGS_AT_ONCE: usize = 16;
@@ -47,6 +49,9 @@ const LOG_FILES_AT_ONCE: usize = 64;
 const MAX_LOOSE: usize = 1000;
 /// How many pages of 1,000 objects the listing may be ahead.
 const PAGES_AHEAD: usize = 100;
+
+/// The memory for records that are being judged.
+const RECORDS_KIB: usize = 128 * 1024;
 
 const BUG: &str = "a listing stopped without a result; report this bug";
 
@@ -99,7 +104,8 @@ impl Bucket {
 
     /// The reader of its objects.
     pub fn reader(&self) -> Reader {
-        Reader::new(self.log_bucket.clone(), SETTINGS)
+        let cores = thread::available_parallelism().map_or(1, NonZero::get);
+        Reader::new(self.log_bucket.clone(), SETTINGS, Resources::new(cores, RECORDS_KIB))
     }
 
     /// Reads the wanted objects. Returns what could not be listed.
@@ -293,33 +299,15 @@ impl Reads {
         if let Some(object) = self.objects.remove(&id)
             && read.is_err()
         {
-            let reason = Unread::Source(SourceError::Panicked);
-            let not_read = NotRead { log_file: Arc::new(LogFile::S3(object)), reason };
-            feed.send(FromSource::End { target, ended: FileEnd::NotRead(not_read) }).await;
+            let log_file = Arc::new(LogFile::S3(object));
+            let end = FileEnd::panicked(log_file.clone());
+            feed.send(FromSource::End { target, log_file, end }).await;
         }
     }
 }
 
 async fn read_object<T>(target: usize, reader: &Reader, feed: &Feed<T>, object: S3Object) {
-    let handling = object.handling();
-    let mut log_file = Arc::new(LogFile::S3(object.clone()));
-    let mut reading = reader.read(object, &feed.needles, Passes::Two);
-    let end = loop {
-        match reading.next().await {
-            Next::End(end) => break end,
-            Next::Candidate(record) => {
-                // Reading has shown the object's version.
-                log_file = Arc::new(LogFile::S3(reading.object().clone()));
-                if let Some(found) = feed.candidate(target, &log_file, *record) {
-                    feed.send(found).await;
-                }
-            }
-        }
-    };
-    let ended = match end {
-        Ok(scanned) => FileEnd::Scanned(scanned),
-        Err(Unread::NotALogFile(_)) if handling == Handling::ScanIfLogFile => FileEnd::Skipped,
-        Err(reason) => FileEnd::NotRead(NotRead { log_file, reason }),
-    };
-    feed.send(FromSource::End { target, ended }).await;
+    let judge = |log_file: &Arc<LogFile>, candidate: Candidate| feed.candidate(target, log_file, candidate.record);
+    let (log_file, end) = reader.scan(object, target, &feed.needles, judge, &feed.out).await;
+    feed.send(FromSource::End { target, log_file, end }).await;
 }

@@ -228,7 +228,7 @@ async fn s3_errors_say_what_to_do_and_stop_nothing_else() {
             },
         );
     let denied = run(command_in(&account, &wire.endpoint, &[&good]));
-    assert!(denied.stderr.contains("allow s3:GetObject on it to the role or user in use"), "{}", denied.stderr);
+    assert!(denied.stderr.contains("grant the role or user in use s3:GetObject on it"), "{}", denied.stderr);
     assert_eq!(denied.status, Some(2));
 }
 

@@ -131,7 +131,7 @@ fn a_target_without_a_log_file_is_not_a_clean_result() {
 #[test]
 fn a_needle_outside_a_readable_record_is_not_a_clean_result() {
     const NOT_A_RECORD: &str = "in a document that is not a CloudTrail record";
-    const NOT_AN_OBJECT: &str = "a record that the rules must judge is not a JSON object";
+    const NOT_AN_OBJECT: &str = "a record that contains a search term is not a JSON object";
     let record = quarantine("alice", DAY).to_string();
     let escaped = json!({ "Events": [{ "CloudTrailEvent": record }] }).to_string();
     // The record with its parameters as text in a field of that name, or flattened.

@@ -3,7 +3,7 @@
 use bytes::{Buf, Bytes};
 
 use super::{OtherText, PassState, Settings};
-use crate::scan::{Documents, Fault, Needles, inflate::Inflate, needles::Search};
+use crate::scan::{Fault, Form, Needles, inflate::Inflate, needles::Search};
 
 pub(super) struct FirstPass<'n> {
     inflate: Inflate,
@@ -25,8 +25,7 @@ pub(super) struct FirstPassEnd {
 }
 
 impl<'n> FirstPass<'n> {
-    /// After this many blocks it gives way. Not after each one, since a file keeps its block meanwhile, and most files
-    /// are searched in one.
+    /// Yields after this many blocks. After each one, every waiting file would keep a block.
     const BLOCKS_AT_ONCE: u64 = 4;
 
     pub fn new(needles: &'n Needles, settings: Settings) -> Self {
@@ -60,8 +59,8 @@ impl<'n> FirstPass<'n> {
 
     /// `false` when the chunk is used up.
     fn search_block(&mut self, chunk: &mut &[u8]) -> Result<bool, Fault> {
-        let documents = self.settings.documents;
-        let is_text = |byte: &&u8| !documents.is_blank(**byte);
+        let form = self.settings.form;
+        let is_text = |byte: &&u8| !form.is_blank(**byte);
         let Some(block) = self.inflate.next(chunk)? else { return Ok(false) };
         self.blocks += 1;
         self.search.push(block);
@@ -90,9 +89,13 @@ impl<'n> FirstPass<'n> {
         match (self.first_byte, self.last_byte) {
             (None, _) | (_, None) => Err(Fault::Empty),
             (Some(b'{'), Some(b'}')) | (Some(b'['), Some(b']')) => Ok(()),
-            (_, Some(b'}' | b']')) if self.settings.documents == Documents::Many => Ok(()),
+            (_, Some(b'}' | b']')) if self.settings.form == Form::Many => Ok(()),
             _ => Err(Fault::TruncatedJson),
         }
+    }
+
+    pub fn inflated_bytes(&self) -> u64 {
+        self.inflate.inflated_bytes()
     }
 
     pub fn finish(mut self) -> FirstPassEnd {

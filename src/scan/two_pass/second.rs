@@ -18,7 +18,7 @@ pub(super) struct SecondPass<'n> {
 impl<'n> SecondPass<'n> {
     pub fn new(needles: &'n Needles, settings: Settings, last_needle: Option<u64>) -> Self {
         let inflate = Inflate::new(settings.limit_mib);
-        SecondPass { inflate, walk: Walk::new(needles, settings.documents, last_needle), last_needle, fault: None }
+        SecondPass { inflate, walk: Walk::new(needles, settings.form, last_needle), last_needle, fault: None }
     }
 
     /// Walks the next block at the front of the chunk. The candidates of one block bound the memory that they take.

@@ -25,7 +25,7 @@ impl Capture {
         self.open.is_some()
     }
 
-    pub fn drop(&mut self) {
+    pub fn discard(&mut self) {
         self.open = None;
     }
 
