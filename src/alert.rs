@@ -99,6 +99,9 @@ pub struct Source {
     pub event_id: Option<Untrusted>,
     #[serde(rename = "requestID")]
     pub request_id: Option<Untrusted>,
+    /// Without a bucket and a key, the record came from standard input or alone.
+    #[serde(skip)]
+    pub is_stdin: bool,
 }
 
 /// AWS assigns this account id to nobody.
@@ -235,11 +238,11 @@ impl Source {
                 (Some(Untrusted::new(&object.bucket)), Some(Untrusted::new(&object.key)), version)
             }
             Some(LogFile::Disk(path)) => (None, Some(Untrusted::new(path.to_string_lossy())), None),
-            Some(stdin @ LogFile::Stdin) => (None, Some(Untrusted::new(stdin.to_string())), None),
-            None => (None, None, None),
+            Some(LogFile::Stdin) | None => (None, None, None),
         };
+        let is_stdin = matches!(log_file, Some(LogFile::Stdin));
         let Evidence { event_id, request_id, .. } = evidence;
-        Source { bucket, key, version_id, event_id: event_id.clone(), request_id: request_id.clone() }
+        Source { bucket, key, version_id, event_id: event_id.clone(), request_id: request_id.clone(), is_stdin }
     }
 }
 

@@ -25,7 +25,7 @@ Examples:
     zcat *.gz | quarantine-scan - --format json
 
 Exit status: 0 nothing found, 1 incidents found, 2 something could not be read (incidents or not).
-AWS credentials are found like those of the AWS CLI: AWS_PROFILE, AWS_REGION, aws sso login.";
+AWS credentials come from the same places as the AWS CLI's: AWS_PROFILE, the environment, `aws sso login`.";
 
 /// Find quarantines of exposed IAM access keys in CloudTrail log files, on disk and in S3
 ///
@@ -62,8 +62,8 @@ Example:
   quarantine-scan replay s3://example-trail-logs --since 90d \\
     --topic-arn arn:aws:sns:us-east-1:123456789012:alerts --table quarantine-alert-dedup
 
-The stack's outputs contain the topic and the table. At most two alerts per second are sent.
-Exit status: 0 every alert is sent, 2 something could not be read or sent.")]
+The stack's outputs AlertTopicArn and DedupTableName show the topic and the table. At most two alerts per second are sent.
+Exit status: 0 every alert is sent (or, without --yes, shown), 2 something could not be read or sent.")]
     Replay(ReplayArgs),
     /// Send old log files in S3 to the deployed function, through its delivery queue
     ///
@@ -74,12 +74,14 @@ Example:
   quarantine-scan enqueue s3://example-trail-logs/AWSLogs/ --since 2025-01-01 --resume run.json \\
     --queue https://sqs.us-east-1.amazonaws.com/123456789012/quarantine-alert-delivery
 
+The stack's output DeliveryQueueUrl shows the queue.
 Exit status: 0 every log file is in the queue, 2 something is not.")]
     Enqueue(EnqueueArgs),
     /// Show for one record which rule matches, or why none does, condition by condition
     #[command(after_help = "Exit status: 0 no rule matches, 1 a rule matches, 2 the record could not be read.")]
     Explain(ExplainArgs),
     /// Print the rules
+    #[command(after_help = "Exit status: 0 the rules are printed.")]
     Rules(RulesArgs),
 }
 
@@ -103,7 +105,7 @@ pub struct FindArgs {
 pub struct SearchArgs {
     /// A log file or a folder, s3://bucket/prefix, or - for standard input; gzip or plain
     ///
-    /// A file may contain {"Records":[…]}, a list of records, or one record or one {"Records":…} per line.
+    /// A file may contain {"Records":[…]}, a list of records, or one JSON document per line: a record or a {"Records":…}.
     #[arg(required = true, value_name = "PATH", value_parser = OsStringValueParser::new().try_map(Target::parse))]
     pub paths: Vec<Target>,
     #[command(flatten)]
@@ -113,13 +115,13 @@ pub struct SearchArgs {
     /// IAM calls are recorded in us-east-1 (us-gov-west-1, cn-north-1), wherever the attacker works.
     #[arg(long, value_name = "REGION")]
     pub region: Vec<String>,
-    /// Whether to include the low-confidence rule, as the function's DENIED_ATTEMPTS: on or off
+    /// Whether to include the low-confidence rule of denied attempts, like the function's DENIED_ATTEMPTS: on or off
     #[arg(long, default_value = "on", value_name = "SWITCH")]
     pub denied_attempts: Switch,
 }
 
-/// Which records, and which objects of a bucket, are wanted.
-#[derive(Args, Clone)]
+/// Which records are wanted.
+#[derive(Args)]
 pub struct PeriodArgs {
     /// Only include calls from this time on: a date, a time, or how long ago (2026-11-24, 2026-11-24T03:02:11Z, 7d)
     #[arg(long, value_name = "WHEN")]
@@ -163,8 +165,15 @@ pub struct EnqueueArgs {
     /// The stack's delivery queue
     #[arg(long, value_name = "URL")]
     pub queue: String,
-    #[command(flatten)]
-    pub period: PeriodArgs,
+    /// Only send log files from this day on, by the date in their keys (2026-11-24, 2026-11-24T03:02:11Z, 7d)
+    #[arg(long, value_name = "WHEN")]
+    pub since: Option<When>,
+    /// Only send log files up to a day after this one, since CloudTrail delivers late
+    #[arg(long, value_name = "WHEN")]
+    pub until: Option<When>,
+    /// Only send log files of this account; may be repeated
+    #[arg(long, value_name = "ID", value_parser = account)]
+    pub account: Vec<String>,
     /// The most log files to send per second
     #[arg(long, value_name = "NUMBER", default_value_t = 500, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub rate: u32,
@@ -178,7 +187,7 @@ pub struct ExplainArgs {
     /// A record, or a log file of one record, as JSON; - for standard input
     #[arg(value_name = "RECORD.json")]
     pub path: PathBuf,
-    /// Which record of a log file with several
+    /// The eventID of the record to explain, in a log file of several
     #[arg(long, value_name = "ID")]
     pub event_id: Option<String>,
 }
@@ -199,7 +208,7 @@ pub enum Format {
     Json,
     /// One alert per line
     Ndjson,
-    /// For a spreadsheet; no cell is a formula
+    /// For a spreadsheet, which will evaluate no cell as a formula
     Csv,
 }
 
@@ -222,22 +231,27 @@ impl SearchArgs {
     /// # Errors
     /// The period ends before it begins.
     pub fn filter(&self) -> anyhow::Result<Filter> {
-        Ok(Filter { regions: self.region.clone(), ..self.period.filter()? })
+        let PeriodArgs { since, until, account } = &self.period;
+        Ok(Filter { regions: self.region.clone(), ..filter(*since, *until, account)? })
     }
 }
 
-impl PeriodArgs {
+impl EnqueueArgs {
     /// # Errors
     /// The period ends before it begins.
     pub fn filter(&self) -> anyhow::Result<Filter> {
-        let now = OffsetDateTime::now_utc();
-        let since = self.since.map(|when| when.begin(now));
-        let until = self.until.map(|when| when.end(now));
-        if since.zip(until).is_some_and(|(since, until)| since >= until) {
-            bail!("the period ends before it begins; exchange --since and --until");
-        }
-        Ok(Filter { since, until, accounts: self.account.clone(), regions: Vec::new() })
+        filter(self.since, self.until, &self.account)
     }
+}
+
+fn filter(since: Option<When>, until: Option<When>, accounts: &[String]) -> anyhow::Result<Filter> {
+    let now = OffsetDateTime::now_utc();
+    let since = since.map(|when| when.begin(now));
+    let until = until.map(|when| when.end(now));
+    if since.zip(until).is_some_and(|(since, until)| since >= until) {
+        bail!("the period ends before it begins; exchange --since and --until");
+    }
+    Ok(Filter { since, until, accounts: accounts.to_vec(), regions: Vec::new() })
 }
 
 fn account(text: &str) -> Result<String, &'static str> {

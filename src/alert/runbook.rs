@@ -95,7 +95,7 @@ fn deactivate(matched: &Match) -> Step {
 
 fn contain(matched: &Match) -> Step {
     match matched.outcome {
-        Outcome::Quarantined => Step::new("Leave the quarantine policy attached until step 7 is done."),
+        Outcome::Quarantined => Step::new("Leave the quarantine policy attached until the support case is answered."),
         Outcome::Failed => Step::new(
             "Attach the policy that could not be attached. It denies some actions until the keys are inactive.",
         )
@@ -103,7 +103,8 @@ fn contain(matched: &Match) -> Step {
         Outcome::Removed => Step::new("Attach the quarantine policy again, unless all other steps were already done.")
             .with(policy_command(matched, "attach")),
         Outcome::Denied => Step::new(
-            "Find the permissions boundary or service control policy (SCP) that denied it. Attach a quarantine policy.",
+            "Find the permissions boundary or service control policy (SCP) that denied it, and allow it. Then attach a \
+             quarantine policy.",
         )
         .with(policy_command(matched, "attach")),
     }

@@ -66,6 +66,7 @@ fn evidence(alert: &Alert) -> String {
     match (&alert.source.bucket, &alert.source.key) {
         (Some(bucket), Some(key)) => format!("s3://{}/{}", bucket.visible(63), key.visible(1024)),
         (None, Some(path)) => format!("{}, a file on a disk", path.visible(1024)),
+        (_, None) if alert.source.is_stdin => "read from standard input".into(),
         (_, None) => "delivered by EventBridge; the log file follows within minutes".into(),
     }
 }
@@ -75,12 +76,16 @@ fn related(alert: &Alert) -> String {
     match &alert.related {
         None => "unknown; search CloudTrail as in step 4".into(),
         Some(related) if related.event_count == 0 => "no other call of this identity in the same log file".into(),
-        Some(related) => format!(
-            "{} other calls of this identity in the same log file, {} of them failed, from {}",
-            related.event_count,
-            related.error_count,
-            related.source_ip_addresses.iter().map(|address| address.visible(45)).collect::<Vec<_>>().join(", "),
-        ),
+        Some(related) => {
+            let calls = if related.event_count == 1 { "call" } else { "calls" };
+            let addresses: Vec<String> =
+                related.source_ip_addresses.iter().map(|address| address.visible(45)).collect();
+            let from = if addresses.is_empty() { "no recorded address".into() } else { addresses.join(", ") };
+            format!(
+                "{} other {calls} of this identity in the same log file, {} failed, from {from}",
+                related.event_count, related.error_count
+            )
+        }
     }
 }
 

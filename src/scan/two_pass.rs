@@ -65,6 +65,9 @@ pub struct Scanned {
     pub inflated_bytes: u64,
 }
 
+/// The stored bytes that a pass reads before it gives way. They may all be frames of empty gzip members.
+const STORED_AT_ONCE: usize = 64 * 1024;
+
 /// The scan of one file. `E` is the source's error.
 pub struct TwoPass<'n, E> {
     needles: &'n Needles,
@@ -94,9 +97,9 @@ enum Pass<'n> {
 enum PassState {
     /// The chunk is used up.
     Spent,
-    /// A block was searched.
+    /// A block was searched, or a part of the chunk held none.
     Block,
-    /// A block was searched, and it is time to give way to other tasks.
+    /// It is time to give way to other tasks.
     Yield,
     /// The pass needs no more of the file.
     Enough,
@@ -257,10 +260,28 @@ const UTF_16_HIGH: u8 = 0xff;
 mod tests {
     use std::{convert::Infallible, io::Write};
 
-    use flate2::{Compression, write::GzEncoder};
+    use flate2::{Compression, GzBuilder, write::GzEncoder};
 
     use super::*;
     use crate::scan::Needle;
+
+    /// How often the scan of one chunk gives way.
+    fn yields(stored: Vec<u8>) -> (usize, Result<Scanned, Unread<Infallible>>) {
+        let mut chunk = Some(Bytes::from(stored));
+        let needles = Needles::new([Needle::fixed("needle")]);
+        let settings =
+            Settings { form: Form::One, limit_mib: Some(32), kept_bytes: 0, other_text: OtherText::FirstBlock };
+        let mut scan = TwoPass::new(&needles, settings, Passes::Two);
+        let mut yields = 0;
+        loop {
+            match scan.step() {
+                ScanStep::Feed => scan.feed(Ok(chunk.take())),
+                ScanStep::Yield => yields += 1,
+                ScanStep::End(end) => return (yields, end),
+                other => panic!("{other:?}"),
+            }
+        }
+    }
 
     #[test]
     fn a_dense_chunk_yields_after_each_inflated_mebibyte() {
@@ -268,20 +289,18 @@ mod tests {
         dense.write_all(b"{\"Records\":[").unwrap();
         dense.write_all(&vec![b' '; 16 << 20]).unwrap();
         dense.write_all(b"]}").unwrap();
-        let mut chunk = Some(Bytes::from(dense.finish().unwrap()));
-        let needles = Needles::new([Needle::fixed("needle")]);
-        let settings =
-            Settings { form: Form::One, limit_mib: Some(32), kept_bytes: 0, other_text: OtherText::FirstBlock };
-        let mut scan = TwoPass::<Infallible>::new(&needles, settings, Passes::Two);
-        let mut yields = 0;
-        let end = loop {
-            match scan.step() {
-                ScanStep::Feed => scan.feed(Ok(chunk.take())),
-                ScanStep::Yield => yields += 1,
-                ScanStep::End(end) => break end,
-                other => panic!("{other:?}"),
-            }
-        };
+        let (yields, end) = yields(dense.finish().unwrap());
         assert!((16..=32).contains(&yields) && end.is_ok(), "{yields} yields, {end:?}");
+    }
+
+    /// Frames cost time like any other bytes: a megabyte of empty members inflates to nothing.
+    #[test]
+    fn a_chunk_of_empty_members_yields_as_well() {
+        for name in [String::new(), "x".repeat(4000)] {
+            let member = GzBuilder::new().filename(name).write(Vec::new(), Compression::fast()).finish().unwrap();
+            let (yields, end) = yields(member.repeat((1 << 20) / member.len()));
+            assert!((3..=8).contains(&yields), "{yields} yields");
+            assert!(matches!(end, Err(Unread::NotALogFile(Fault::Empty))), "{end:?}");
+        }
     }
 }

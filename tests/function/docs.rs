@@ -6,6 +6,7 @@ use std::{
     fmt::Write,
     fs,
     path::{Path, PathBuf},
+    process::Command,
 };
 
 use quarantine_alert::rule::{self, Check};
@@ -181,4 +182,33 @@ fn only_the_aws_modules_name_an_sdk() {
     }
     assert!(names_an_sdk.len() > 4, "{names_an_sdk:?}");
     assert!(names_an_sdk.iter().all(|file| file.contains("src/aws")), "{names_an_sdk:?}");
+}
+
+/// What is searched and what was read does not depend on what is looked for, so that `trace` can use it too.
+#[test]
+fn reading_does_not_know_the_rules() {
+    let mut files = sources(&path("cli/src/source"));
+    files.extend(["cli/src/source.rs", "cli/src/search.rs", "cli/src/coverage.rs"].map(path));
+    assert!(files.len() > 6, "{files:?}");
+    for file in files {
+        let imports = imports(&file, "quarantine_alert");
+        assert!(!imports.contains("rule") && !imports.contains("alert"), "{}: {imports:?}", file.display());
+    }
+}
+
+/// The function signs in with its role: it has no use for the command line's ways to sign in.
+#[test]
+fn the_function_is_built_without_the_command_lines_features() {
+    let tree = Command::new(env!("CARGO"))
+        .args(["tree", "--locked", "--offline", "--package", "quarantine-alert", "--edges", "normal,features"])
+        .current_dir(path(""))
+        .output()
+        .unwrap();
+    let tree = String::from_utf8(tree.stdout).unwrap();
+    assert!(tree.contains("aws-config feature \"rt-tokio\""), "{tree}");
+    for feature in
+        ["aws-config feature \"sso\"", "aws-config feature \"credentials-process\"", "tokio feature \"signal\""]
+    {
+        assert!(!tree.contains(feature), "{feature}");
+    }
 }

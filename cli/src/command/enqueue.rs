@@ -71,14 +71,14 @@ pub async fn run(arguments: EnqueueArgs) -> anyhow::Result<Status> {
     let Target::Bucket { bucket, prefix } = &arguments.path else {
         bail!("enqueue reads only from S3; write s3://bucket/prefix, or use find");
     };
-    let mut filter = arguments.period.filter()?;
+    let mut filter = arguments.filter()?;
     let mut point = Point {
         job: Job {
             path: arguments.path.to_string(),
             queue: arguments.queue.clone(),
-            since: arguments.period.since.map(|when| when.to_string()),
-            until: arguments.period.until.map(|when| when.to_string()),
-            accounts: arguments.period.account.clone(),
+            since: arguments.since.map(|when| when.to_string()),
+            until: arguments.until.map(|when| when.to_string()),
+            accounts: arguments.account.clone(),
         },
         begin: filter.since.map(OffsetDateTime::unix_timestamp),
         end: filter.until.map(OffsetDateTime::unix_timestamp),
@@ -110,7 +110,7 @@ pub async fn run(arguments: EnqueueArgs) -> anyhow::Result<Status> {
     sender.progress.clear();
     let sent = plural(sender.point.sent - begun, "log file");
     say(&format!("{sent} sent to the queue in {:.1} s.", sender.progress.elapsed().as_secs_f64()));
-    let is_done = matches!(result, Ok(true));
+    let is_done = matches!(result, Ok(Sending::Done));
     if let Some(after) = sender.point.after.as_ref().filter(|_| !is_done) {
         let last = S3Object::new(name.clone(), after.clone(), None, None);
         say(&match &sender.file {
@@ -121,10 +121,18 @@ pub async fn run(arguments: EnqueueArgs) -> anyhow::Result<Status> {
         });
     }
     let emptied = sender.point.emptied;
-    if result? && sender.listed + emptied == 0 && begun == 0 {
+    if result? == Sending::Done && sender.listed + emptied == 0 && begun == 0 {
         bail!("{} contains no CloudTrail log file that was asked for", arguments.path);
     }
     Ok(if is_done && emptied == 0 { Status::Done } else { Status::Incomplete })
+}
+
+/// How far the sending came.
+#[derive(PartialEq)]
+enum Sending {
+    Done,
+    /// A signal stopped it.
+    Stopped,
 }
 
 struct Sender {
@@ -138,9 +146,8 @@ struct Sender {
 }
 
 impl Sender {
-    /// Sends in the order of the keys, so that one key describes the progress. Returns `false` if it was stopped before the
-    /// end.
-    async fn send_all(&mut self, bucket: &Bucket, stop: &Stop) -> anyhow::Result<bool> {
+    /// Sends in the order of the keys, so that one key describes the progress.
+    async fn send_all(&mut self, bucket: &Bucket, stop: &Stop) -> anyhow::Result<Sending> {
         let (parts, errors) = bucket.parts().await;
         // A folder that cannot be listed would be left out for ever once later keys are sent.
         if let Some(error) = errors.into_iter().next() {
@@ -150,42 +157,43 @@ impl Sender {
             let after = self.point.after.clone();
             match part {
                 Part::Object(object) => {
-                    if after.is_none_or(|after| after < object.key) && !self.send(bucket, vec![object], stop).await? {
-                        return Ok(false);
+                    let is_new = after.is_none_or(|after| after < object.key);
+                    if is_new && self.send(bucket, vec![object], stop).await? == Sending::Stopped {
+                        return Ok(Sending::Stopped);
                     }
                 }
                 Part::Folder(folder) => {
                     let is_sent =
                         after.as_ref().is_some_and(|after| folder < *after && !after.starts_with(folder.as_str()));
-                    if !is_sent && !self.send_folder(bucket, folder, stop).await? {
-                        return Ok(false);
+                    if !is_sent && self.send_folder(bucket, folder, stop).await? == Sending::Stopped {
+                        return Ok(Sending::Stopped);
                     }
                 }
             }
         }
         self.point.done = true;
         self.store()?;
-        Ok(true)
+        Ok(Sending::Done)
     }
 
-    async fn send_folder(&mut self, bucket: &Bucket, folder: String, stop: &Stop) -> anyhow::Result<bool> {
+    async fn send_folder(&mut self, bucket: &Bucket, folder: String, stop: &Stop) -> anyhow::Result<Sending> {
         let after = self.point.after.clone().filter(|after| after.starts_with(&folder));
         let listing = bucket.listing(folder, after);
         let mut before = None;
         while let Some(mut page) = bucket.page(&listing, before.as_ref()).await? {
-            if !self.send(bucket, std::mem::take(&mut page.objects), stop).await? {
-                return Ok(false);
+            if self.send(bucket, std::mem::take(&mut page.objects), stop).await? == Sending::Stopped {
+                return Ok(Sending::Stopped);
             }
             before = Some(page);
         }
-        Ok(true)
+        Ok(Sending::Done)
     }
 
     /// Sends one page, and stores the progress once all its batches are sent.
-    async fn send(&mut self, bucket: &Bucket, mut objects: Vec<S3Object>, stop: &Stop) -> anyhow::Result<bool> {
-        let Some(last) = objects.last().map(|object| object.key.clone()) else { return Ok(true) };
+    async fn send(&mut self, bucket: &Bucket, mut objects: Vec<S3Object>, stop: &Stop) -> anyhow::Result<Sending> {
+        let Some(last) = objects.last().map(|object| object.key.clone()) else { return Ok(Sending::Done) };
         if stop.is_requested() {
-            return Ok(false);
+            return Ok(Sending::Stopped);
         }
         let mut emptied = 0;
         for object in objects.iter().filter(|object| bucket.is_emptied(object)) {
@@ -199,7 +207,7 @@ impl Sender {
         for batch in objects.chunks(BATCH) {
             if stop.is_requested() {
                 // The run that continues sends these batches again. Deduplication suppresses their alerts.
-                return Ok(false);
+                return Ok(Sending::Stopped);
             }
             if batches.len() >= BATCHES_AT_ONCE
                 && let Some(sent) = batches.join_next().await
@@ -224,7 +232,7 @@ impl Sender {
             bytes: self.bytes,
             note: "in the queue".into(),
         });
-        Ok(true)
+        Ok(Sending::Done)
     }
 
     fn store(&self) -> anyhow::Result<()> {

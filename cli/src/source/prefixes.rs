@@ -1,6 +1,6 @@
 //! Which folders of a bucket may contain wanted log files, by CloudTrail's layout.
 //!
-//! The region's folder never excludes a log file: until 2021, IAM's records were in the log files of other regions too.
+//! The region's folder never excludes a log file: until November 2021, IAM's records were in the log files of other regions too.
 
 use quarantine_alert::trail::key::{KIND, Layout, is_region};
 use time::{Date, Duration, Month, OffsetDateTime};

@@ -2,7 +2,7 @@
 
 use bytes::{Buf, Bytes};
 
-use super::{OtherText, PassState, Settings};
+use super::{OtherText, PassState, STORED_AT_ONCE, Settings};
 use crate::scan::{Fault, Form, Needles, inflate::Inflate, needles::Search};
 
 pub(super) struct FirstPass<'n> {
@@ -11,7 +11,7 @@ pub(super) struct FirstPass<'n> {
     settings: Settings,
     first_byte: Option<u8>,
     last_byte: Option<u8>,
-    blocks: u64,
+    steps: u64,
     fault: Option<Fault>,
 }
 
@@ -25,8 +25,8 @@ pub(super) struct FirstPassEnd {
 }
 
 impl<'n> FirstPass<'n> {
-    /// Yields after this many blocks. After each one, every waiting file would keep a block.
-    const BLOCKS_AT_ONCE: u64 = 4;
+    /// Yields after this many blocks, or parts of a chunk without one. After each, every waiting file would keep a block.
+    const STEPS_AT_ONCE: u64 = 4;
 
     pub fn new(needles: &'n Needles, settings: Settings) -> Self {
         FirstPass {
@@ -35,21 +35,23 @@ impl<'n> FirstPass<'n> {
             settings,
             first_byte: None,
             last_byte: None,
-            blocks: 0,
+            steps: 0,
             fault: None,
         }
     }
 
     /// Searches the next block at the front of the chunk.
     pub fn search(&mut self, chunk: &mut Bytes) -> PassState {
-        let mut rest = chunk.as_ref();
+        let all = &chunk[..chunk.len().min(STORED_AT_ONCE)];
+        let mut rest = all;
         let searched = self.search_block(&mut rest);
-        let used = chunk.len() - rest.len();
+        let used = all.len() - rest.len();
         chunk.advance(used);
+        self.steps += 1;
         match searched {
-            Ok(false) => PassState::Spent,
-            Ok(true) if self.blocks.is_multiple_of(Self::BLOCKS_AT_ONCE) => PassState::Yield,
-            Ok(true) => PassState::Block,
+            Ok(false) if chunk.is_empty() => PassState::Spent,
+            Ok(_) if self.steps.is_multiple_of(Self::STEPS_AT_ONCE) => PassState::Yield,
+            Ok(_) => PassState::Block,
             Err(fault) => {
                 self.fault = Some(fault);
                 PassState::Enough
@@ -62,7 +64,6 @@ impl<'n> FirstPass<'n> {
         let form = self.settings.form;
         let is_text = |byte: &&u8| !form.is_blank(**byte);
         let Some(block) = self.inflate.next(chunk)? else { return Ok(false) };
-        self.blocks += 1;
         self.search.push(block);
         self.last_byte = block.iter().rfind(is_text).copied().or(self.last_byte);
         if self.first_byte.is_none() {

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use bytes::{Buf, Bytes};
 
-use super::{PassState, Settings};
+use super::{PassState, STORED_AT_ONCE, Settings};
 use crate::scan::{Fault, Needles, inflate::Inflate, walk::Walk};
 
 pub(super) struct SecondPass<'n> {
@@ -23,14 +23,15 @@ impl<'n> SecondPass<'n> {
 
     /// Walks the next block at the front of the chunk. The candidates of one block bound the memory that they take.
     pub fn walk(&mut self, chunk: &mut Bytes, candidates: &mut VecDeque<Vec<u8>>) -> PassState {
-        let mut rest = chunk.as_ref();
+        let all = &chunk[..chunk.len().min(STORED_AT_ONCE)];
+        let mut rest = all;
         let walked = self.walk_block(&mut rest, candidates);
-        let used = chunk.len() - rest.len();
+        let used = all.len() - rest.len();
         chunk.advance(used);
         match walked {
             Ok(_) if self.walk.is_done() => PassState::Enough,
-            Ok(true) => PassState::Yield,
-            Ok(false) => PassState::Spent,
+            Ok(false) if chunk.is_empty() => PassState::Spent,
+            Ok(_) => PassState::Yield,
             Err(fault) => {
                 self.fault = Some(fault);
                 PassState::Enough
