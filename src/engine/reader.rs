@@ -227,7 +227,8 @@ impl Reading<'_> {
         }
         let mut body = self.reader.bucket.open(&self.object, self.etag.as_deref()).await?;
         self.object.version = self.object.version.take().or(body.version.take());
-        self.object.size = self.object.size.or(body.size);
+        // A notification may name another size.
+        self.object.size = body.size.or(self.object.size);
         self.etag = self.etag.take().or(body.etag.take());
         self.body.insert(body).next().await
     }

@@ -1,13 +1,9 @@
 //! Memory is bounded for every log file and every batch, and no download waits for another.
 
-use std::fs;
-
-use serde_json::json;
-
 use crate::support::{
-    Function, count, delivery, failed_items, gzip, key,
+    Function, count, delivery, failed_items, gzip, key, large_log_file,
     local_aws::Account,
-    log_file, put_log_files,
+    log_file, peak_mib, put_log_files,
     wire::{Fault, Gate, Wire},
 };
 
@@ -19,7 +15,7 @@ async fn memory_does_not_grow_with_the_log_file() {
     let account = Account::new().await;
     put_log_files(&account, &["clean"]).await;
     // Its stored size is above what is kept in memory, and its inflated size far above the goal.
-    account.put(&key("large"), members(r#"{"Records":["#, 96)).await;
+    account.put(&key("large"), large_log_file(96, &clean())).await;
     let mut function = Function::start(&account);
     function.invoke(&delivery(&account, &[&key("clean")])).unwrap();
     let idle = peak_mib(&function);
@@ -39,7 +35,7 @@ async fn a_gzip_bomb_is_stopped_with_an_error_that_names_the_limit() {
     // One has a single member with about the highest ratio that deflate allows, the other has many members.
     let spaces = [b"{".to_vec(), vec![b' '; 64 << 20]].concat();
     account.put(&key("dense"), gzip(&spaces)).await;
-    account.put(&key("many"), members(r#"{"Records":["#, 64)).await;
+    account.put(&key("many"), large_log_file(64, &clean())).await;
     assert!(spaces.len() / gzip(&spaces).len() > 1000);
     let mut function = Function::start_with(&account, &account.endpoint, &[("MAX_INFLATED_MIB", "32")]);
     function.invoke(&delivery(&account, &[&key("clean")])).unwrap();
@@ -88,7 +84,7 @@ async fn the_log_files_of_a_batch_are_downloaded_concurrently() {
 #[tokio::test]
 async fn a_log_file_is_inflated_while_it_is_downloaded() {
     let account = Account::new().await;
-    let mut broken = members(r#"{"Records":["#, 8);
+    let mut broken = large_log_file(8, &clean());
     let quarter = broken.len() / 4;
     broken[quarter..quarter + 64].fill(0xff);
     account.put(&key("broken"), broken.clone()).await;
@@ -104,24 +100,6 @@ async fn a_log_file_is_inflated_while_it_is_downloaded() {
     assert!(log[0].message().contains("is broken: the gzip stream is corrupt after"), "{log:#?}");
 }
 
-/// A log file of this many inflated MiB, in gzip members of one MiB each.
-fn members(begin: &str, mib: usize) -> Vec<u8> {
-    let mut record = log_file("clean")["Records"][0].clone();
-    // Random, so that it does not compress to almost nothing.
-    let mut state = 7_u64;
-    let mut text = String::new();
-    while text.len() < 1 << 20 {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        record["eventID"] = json!(format!("{state:016x}{:016x}", state.rotate_left(29)));
-        text.push_str(&format!("{record},"));
-    }
-    let last = format!("{record}]}}");
-    [gzip(begin.as_bytes()), gzip(text.as_bytes()).repeat(mib), gzip(last.as_bytes())].concat()
-}
-
-/// The peak resident memory of the function so far.
-fn peak_mib(function: &Function) -> f64 {
-    let status = fs::read_to_string(format!("/proc/{}/status", function.id())).unwrap();
-    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
-    peak.trim().trim_end_matches(" kB").parse::<f64>().unwrap() / 1024.0
+fn clean() -> serde_json::Value {
+    log_file("clean")["Records"][0].clone()
 }

@@ -268,3 +268,29 @@ pub fn failed_items(answer: &Value) -> Vec<&str> {
     let failures = answer["batchItemFailures"].as_array().expect("not an answer for a queue");
     failures.iter().map(|failure| failure["itemIdentifier"].as_str().unwrap()).collect()
 }
+
+/// A log file of this many inflated MiB, in gzip members of one MiB each, and then this record. It is about seven times
+/// smaller when it is stored, like those of CloudTrail.
+pub fn large_log_file(mib: usize, last: &Value) -> Vec<u8> {
+    let mut record = log_file("clean")["Records"][0].clone();
+    let mut state = 7_u64;
+    let mut random = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        format!("{:016x}", state.rotate_left(29))
+    };
+    let mut text = String::new();
+    while text.len() < 1 << 20 {
+        record["eventID"] = json!(random() + &random());
+        record["requestID"] = json!([(); 14].map(|()| random()).concat());
+        text.push_str(&format!("{record},"));
+    }
+    let end = format!("{last}]}}");
+    [gzip(br#"{"Records":["#), gzip(text.as_bytes()).repeat(mib), gzip(end.as_bytes())].concat()
+}
+
+/// The peak resident memory of the function so far.
+pub fn peak_mib(function: &Function) -> f64 {
+    let status = fs::read_to_string(format!("/proc/{}/status", function.id())).unwrap();
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    peak.trim().trim_end_matches(" kB").parse::<f64>().unwrap() / 1024.0
+}
