@@ -14,6 +14,7 @@ pub const LEASE: Duration = Duration::from_secs(25);
 
 /// 1,000 incidents take at most 330 KB. A DynamoDB item can have 400 KB.
 const MAX_INCIDENTS: usize = 1000;
+const MAX_REMOVALS: usize = 100;
 
 /// At most this many incidents of an entity are alerted within one period, those of AWS's own calls excepted: attaching and
 /// detaching in a loop must not cost an alert each time.
@@ -31,6 +32,9 @@ pub struct Document {
     pub version: u64,
     pub expires_at: i64,
     incidents: Vec<Incident>,
+    /// The event times of removals beyond the flood bound, which end incidents although nothing was sent for them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    removals: Vec<i64>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -81,8 +85,8 @@ pub struct Question<'a> {
 pub enum Decision {
     /// The incident is alerted.
     Suppress,
-    /// The entity has had its alerts within this period.
-    Flooded,
+    /// The entity has had its alerts within this period. Store the document, if there is one.
+    Flooded { document: Option<Document> },
     /// Another process has claimed it. Ask again after `until`, in seconds since 1970.
     Wait { until: i64 },
     /// Store the document. The claim holds once that succeeds.
@@ -125,7 +129,7 @@ impl Claim {
 impl Document {
     /// The document of an entity without known incidents.
     pub fn unknown(entity: &str) -> Document {
-        Document { dedup_key: entity.into(), version: 0, expires_at: 0, incidents: Vec::new() }
+        Document { dedup_key: entity.into(), version: 0, expires_at: 0, incidents: Vec::new(), removals: Vec::new() }
     }
 
     /// Decides on a match by the incidents of its key that it belongs to.
@@ -150,8 +154,10 @@ impl Document {
         let start = match claims().next() {
             // An owner whose lease has ended crashed. Its start is kept, so that the alert keeps its id.
             Some((start, ..)) => start,
-            None if !question.key.by_aws && self.neighbors(question) >= FLOOD_BOUND => return Decision::Flooded,
-            None => question.key.event_time,
+            None => match self.flood(question) {
+                Some(decision) => return decision,
+                None => question.key.event_time,
+            },
         };
         let until = question.now + LEASE.as_secs() as i64;
         let state = State::Claimed { owner: question.token.into(), until };
@@ -159,11 +165,12 @@ impl Document {
         Decision::Claim { claim: claim(start), document: self.with(incident, question.now) }
     }
 
-    /// Whether an alerted incident, which is final, answers the question. Then a copy of the document need not be current.
-    pub fn has_answer(&self, question: &Question) -> bool {
-        let alerted = self.known(question.now).iter();
-        let mut alerted = alerted.filter(|incident| matches!(incident.state, State::Alerted { .. }));
-        alerted.any(|incident| self.is_same(incident, question))
+    /// The decision, if it rests on alerted incidents alone, which are final. Then a copy of the document need not be current.
+    pub fn final_decision(&self, question: &Question) -> Option<Decision> {
+        match self.decide(question) {
+            decision @ (Decision::Suppress | Decision::Flooded { document: None }) => Some(decision),
+            _ => None,
+        }
     }
 
     /// The document after the claim's alert was published. `None` if another process has taken over the claim.
@@ -188,22 +195,75 @@ impl Document {
     fn is_removed_between(&self, start: i64, question: &Question) -> bool {
         let event_time = question.key.event_time;
         let between = start.min(event_time)..=start.max(event_time);
-        let known = self.known(question.now).iter().filter(|incident| is_removal(&incident.key));
         // Duplicates have one time, even if the removal came within the same second.
         start != event_time
             && !is_removal(&question.key.dedup_key)
-            && known
-                .map(|incident| incident.start)
-                .chain(question.removals.iter().copied())
-                .any(|r| between.contains(&r))
+            && self.removals(question).any(|removal| between.contains(&removal))
     }
 
-    /// The most incidents, those of AWS's own calls excepted, that any period around the match contains.
-    fn neighbors(&self, question: &Question) -> usize {
+    /// The event times of all known removals.
+    fn removals(&self, question: &Question) -> impl Iterator<Item = i64> {
+        let known = self.known(question.now).iter().filter(|incident| is_removal(&incident.key));
+        let flooded = if self.has_expired(question.now) { &[][..] } else { &self.removals };
+        known.map(|incident| incident.start).chain(flooded.iter().copied()).chain(question.removals.iter().copied())
+    }
+
+    /// Decides on a match that would be one incident too many. Only alerts flood: a claim may yet be given up.
+    fn flood(&self, question: &Question) -> Option<Decision> {
+        if question.key.by_aws {
+            return None;
+        }
+        let alerted = |incident: &Incident| matches!(incident.state, State::Alerted { .. });
+        if self.neighbors(question, alerted) >= FLOOD_BOUND {
+            return Some(Decision::Flooded { document: self.with_flooded(question) });
+        }
+        let until = |incident: &Incident| match incident.state {
+            State::Claimed { until, .. } if question.now < until => Some(until),
+            State::Claimed { .. } | State::Alerted { .. } => None,
+        };
+        if self.neighbors(question, |incident| alerted(incident) || until(incident).is_some()) < FLOOD_BOUND {
+            return None;
+        }
+        let until = self.known(question.now).iter().filter_map(until).min()?;
+        Some(Decision::Wait { until })
+    }
+
+    /// The document with a removal beyond the flood bound, if that ends an incident of AWS that nothing has ended yet.
+    fn with_flooded(&self, question: &Question) -> Option<Document> {
+        let IncidentKey { dedup_key, event_time, has_window, .. } = question.key;
+        let ends = |incident: &Incident| {
+            let since = incident.start + 1..=*event_time;
+            !is_counted(&incident.key)
+                && since.contains(event_time)
+                && event_time.abs_diff(incident.start) < question.period.as_secs()
+                && !self
+                    .removals(&Question { removals: &[], ..question.clone() })
+                    .any(|removal| since.contains(&removal))
+        };
+        if !is_removal(dedup_key) || !has_window || !self.known(question.now).iter().any(ends) {
+            return None;
+        }
+        let mut removals = if self.has_expired(question.now) { Vec::new() } else { self.removals.clone() };
+        removals.push(*event_time);
+        removals.sort_unstable();
+        removals.drain(..removals.len().saturating_sub(MAX_REMOVALS));
+        Some(Document { version: self.version + 1, removals, ..self.clone() })
+    }
+
+    /// The most other incidents of this kind, those of AWS's own calls excepted, that any period around the match contains.
+    fn neighbors(&self, question: &Question, is_of_kind: impl Fn(&Incident) -> bool) -> usize {
         let period = i64::try_from(question.period.as_secs()).unwrap_or(i64::MAX);
-        let event_time = question.key.event_time;
-        let counted = self.known(question.now).iter().filter(|incident| is_counted(&incident.key));
-        let starts: Vec<i64> = counted.map(|incident| incident.start).collect();
+        let IncidentKey { dedup_key, event_time, .. } = question.key;
+        let event_time = *event_time;
+        // Records without a time are not near each other.
+        let is_counted = |incident: &&Incident| {
+            is_counted(&incident.key)
+                && incident.start != 0
+                && is_of_kind(incident)
+                && (&incident.key, incident.start) != (dedup_key, event_time)
+        };
+        let starts: Vec<i64> =
+            self.known(question.now).iter().filter(is_counted).map(|incident| incident.start).collect();
         let begins = starts.iter().copied().filter(|start| *start <= event_time).chain([event_time]);
         let periods = begins.filter(|begin| event_time - begin < period);
         let count = |begin: i64| starts.iter().filter(|start| **start >= begin && **start - begin < period).count();
@@ -216,13 +276,17 @@ impl Document {
             dedup_key: question.key.dedup_key.clone(),
             start,
             token: question.token.into(),
-            is_last: !question.key.by_aws && self.neighbors(question) + 1 == FLOOD_BOUND,
+            is_last: !question.key.by_aws && self.neighbors(question, |_| true) + 1 == FLOOD_BOUND,
         }
     }
 
     /// DynamoDB deletes expired items late, so an expired document counts as deleted.
     fn known(&self, now: i64) -> &[Incident] {
-        if self.expires_at <= now { &[] } else { &self.incidents }
+        if self.has_expired(now) { &[] } else { &self.incidents }
+    }
+
+    fn has_expired(&self, now: i64) -> bool {
+        self.expires_at <= now
     }
 
     fn with(&self, incident: Incident, now: i64) -> Document {
@@ -245,6 +309,7 @@ impl Document {
             version: self.version + 1,
             expires_at: now + KEPT_SECONDS,
             incidents,
+            removals: if self.has_expired(now) { Vec::new() } else { self.removals.clone() },
         }
     }
 }
@@ -272,9 +337,10 @@ impl Memory {
         self.0.get(entity).cloned().unwrap_or_else(|| Document::unknown(entity))
     }
 
-    /// Whether the incident of a match is known to be alerted.
-    pub fn has_answer(&self, question: &Question) -> bool {
-        self.0.get(&question.key.entity).is_some_and(|document| document.has_answer(question))
+    /// The decision on a match, if it is final and this version of its document, or an earlier one, is known.
+    pub fn final_decision(&self, question: &Question, version: u64) -> Option<Decision> {
+        let document = self.0.get(&question.key.entity).filter(|document| document.version <= version)?;
+        document.final_decision(question)
     }
 
     /// A newer known document stays: a table that can be read but not written falls behind.
@@ -387,7 +453,7 @@ mod tests {
                     document = with_claim.completed(&claim, NOW).unwrap();
                     decisions.push(claim.is_last());
                 }
-                other => assert_eq!(other, Decision::Flooded),
+                other => assert_eq!(other, Decision::Flooded { document: None }),
             }
         }
         // The tenth announces that no more follow.
@@ -395,8 +461,41 @@ mod tests {
         claimed(decide(&document, &key(QUARANTINED, NOW + 20 * MINUTE)));
         claimed(decide(&document, &removal(NOW + 70 * MINUTE)));
         // In any order of arrival: a period that begins before the loop and ends within it is full, too.
-        assert_eq!(decide(&document, &removal(NOW - 50 * MINUTE)), Decision::Flooded);
+        assert_eq!(decide(&document, &removal(NOW - 50 * MINUTE)), Decision::Flooded { document: None });
         claimed(decide(&document, &removal(NOW - 60 * MINUTE)));
+    }
+
+    #[test]
+    fn a_removal_beyond_the_flood_bound_still_ends_an_incident_of_aws() {
+        let removals: Vec<IncidentKey> = (0..10).map(|n| removal(NOW + n)).collect();
+        let document = alert(&alerted(&removals), &key(QUARANTINED, NOW + 20 * MINUTE));
+        let again = key(QUARANTINED, NOW + 25 * MINUTE);
+        assert_eq!(decide(&document, &again), Decision::Suppress);
+        let Decision::Flooded { document: Some(document) } = decide(&document, &removal(NOW + 21 * MINUTE)) else {
+            panic!("it was forgotten");
+        };
+        let document = alert(&document, &again);
+        assert_eq!(decide(&document, &key(QUARANTINED, NOW + 20 * MINUTE)), Decision::Suppress);
+        // The first to end it is enough.
+        assert_eq!(decide(&document, &removal(NOW + 22 * MINUTE)), Decision::Flooded { document: None });
+    }
+
+    #[test]
+    fn only_alerts_flood() {
+        let mut document = alerted(&(0..8).map(|n| removal(NOW + n)).collect::<Vec<_>>());
+        let (ninth, with_claim) = claimed(document.decide(&question(&removal(NOW + 8), "ninth", NOW)));
+        assert!(!ninth.is_last());
+        document = with_claim;
+        let (tenth, with_claim) = claimed(document.decide(&question(&removal(NOW + 9), "tenth", NOW)));
+        assert!(tenth.is_last());
+        document = with_claim;
+        // The claims may yet fail, so one more waits for them, and is next if they do.
+        let until = NOW + LEASE.as_secs() as i64;
+        assert_eq!(document.decide(&question(&removal(NOW + 10), "b", NOW)), Decision::Wait { until });
+        claimed(document.decide(&question(&removal(NOW + 10), "b", until)));
+        // Who takes over the tenth announces the bound, and who takes over the ninth does not count it twice.
+        let again = claimed(document.decide(&question(&removal(NOW + 9), "b", until))).0;
+        assert!(again.is_last());
     }
 
     #[test]
@@ -465,9 +564,11 @@ mod tests {
         let key = key(QUARANTINED, NOW);
         let (claim, document) = claimed(Document::unknown("e").decide(&question(&key, "a", NOW)));
         memory.store(document.clone());
-        assert!(!memory.has_answer(&question(&key, "b", NOW)), "a claim is not final");
+        assert_eq!(memory.final_decision(&question(&key, "b", NOW), 1), None, "a claim is not final");
         memory.store(document.completed(&claim, NOW).unwrap());
-        assert!(memory.has_answer(&question(&key, "b", NOW)));
+        assert_eq!(memory.final_decision(&question(&key, "b", NOW), 2), Some(Decision::Suppress));
+        // What this process did without the table may hide what others did.
+        assert_eq!(memory.final_decision(&question(&key, "b", NOW), 1), None);
         (0..2500).for_each(|n| memory.store(Document::unknown(&n.to_string())));
         assert!(memory.0.len() <= MAX_DOCUMENTS);
     }

@@ -69,9 +69,10 @@ impl Handler {
         let mut claims = self.ledger.open(Some(deadline));
         let work = async {
             while let Some(queued) = queue.next().await {
-                let removals = queue.removals(&queued.pending.key.entity);
+                let removals = queue.removals(&queued.pending.key.entity).to_vec();
                 let settled = queue.receive_during(self.alert(&mut claims, &queued.pending, &removals)).await;
                 match settled {
+                    Ok(Settled::Acknowledged(Acknowledged::Suppressed)) => queue.suppress(queued, removals.len()),
                     Ok(Settled::Acknowledged(acknowledged)) => queue.settle(queued, Ok(acknowledged)),
                     Ok(Settled::ClaimedUntil(until)) => queue.wait(queued, until),
                     Err(reason) => queue.settle(queued, Err(reason)),

@@ -34,8 +34,9 @@ pub struct Claims<'l> {
     ledger: &'l Ledger,
     /// `None` if nothing ends this process.
     deadline: Option<Instant>,
-    /// When the document of an entity was read. What is alerted in it is final, so it need not be read again for a while.
-    read_at: HashMap<String, Instant>,
+    /// When the document of an entity was read, and its version. What is alerted in it is final, so it need not be read again
+    /// for a while.
+    read: HashMap<String, (Instant, u64)>,
     /// How often the table has failed in a row.
     failures: u32,
 }
@@ -68,7 +69,7 @@ impl Ledger {
 
     /// For one invocation, or for a run without a deadline.
     pub fn open(&self, deadline: Option<Instant>) -> Claims<'_> {
-        Claims { ledger: self, deadline, read_at: HashMap::new(), failures: 0 }
+        Claims { ledger: self, deadline, read: HashMap::new(), failures: 0 }
     }
 
     fn memory(&self) -> MutexGuard<'_, Memory> {
@@ -81,26 +82,23 @@ impl Claims<'_> {
     /// process.
     pub async fn claim(&mut self, pending: &PendingMatch, removals: &[i64]) -> Answer {
         let question = pending.question(removals, self.ledger.period);
-        let is_fresh = self.read_at.get(&pending.key.entity).is_some_and(|at| at.elapsed() < FRESH);
-        if is_fresh && self.ledger.memory().has_answer(&question) {
-            return Answer::Suppress;
+        let read = self.read.get(&pending.key.entity).filter(|(at, _)| at.elapsed() < FRESH);
+        match read.and_then(|(_, version)| self.ledger.memory().final_decision(&question, *version)) {
+            Some(Decision::Suppress) => return Answer::Suppress,
+            Some(Decision::Flooded { .. }) => return Answer::Flooded,
+            _ => {}
         }
-        let answer = if self.failures < MAX_FAILURES {
-            match self.claim_strictly(pending, removals).await {
-                Ok(answer) => {
+        if self.failures < MAX_FAILURES {
+            match self.claim_within_limit(&question).await {
+                Ok((answer, version)) => {
                     self.failures = 0;
-                    answer
+                    self.read.insert(pending.key.entity.clone(), (Instant::now(), version));
+                    return answer;
                 }
-                Err(error) => {
-                    self.degrade(&error);
-                    self.claim_in_memory(&question)
-                }
+                Err(error) => self.degrade(&error),
             }
-        } else {
-            self.claim_in_memory(&question)
-        };
-        self.read_at.insert(pending.key.entity.clone(), Instant::now());
-        answer
+        }
+        self.claim_in_memory(&question)
     }
 
     /// Records that the claim's alert is published. If that fails, a duplicate of the alert may follow.
@@ -123,8 +121,7 @@ impl Claims<'_> {
     /// The table failed or was too slow.
     pub async fn claim_strictly(&self, pending: &PendingMatch, removals: &[i64]) -> Result<Answer, TableError> {
         let question = pending.question(removals, self.ledger.period);
-        let claim = timeout(TABLE_TIMEOUT, self.claim_in_table(&question)).await;
-        claim.unwrap_or_else(|_| Err(self.ledger.table.too_slow()))
+        self.claim_within_limit(&question).await.map(|(answer, _)| answer)
     }
 
     /// [`Claims::complete`] without memory.
@@ -136,24 +133,31 @@ impl Claims<'_> {
         complete.unwrap_or_else(|_| Err(self.ledger.table.too_slow()))
     }
 
-    async fn claim_in_table(&self, question: &Question<'_>) -> Result<Answer, TableError> {
+    async fn claim_within_limit(&self, question: &Question<'_>) -> Result<(Answer, u64), TableError> {
+        let claim = timeout(TABLE_TIMEOUT, self.claim_in_table(question)).await;
+        claim.unwrap_or_else(|_| Err(self.ledger.table.too_slow()))
+    }
+
+    /// The answer, and the version of the document that it rests on.
+    async fn claim_in_table(&self, question: &Question<'_>) -> Result<(Answer, u64), TableError> {
         loop {
             let known = self.ledger.table.load(&question.key.entity).await?;
+            let version = known.version;
             let decision = known.decide(question);
             // The table may become unavailable later.
             self.ledger.memory().store(known);
-            match decision {
-                Decision::Claim { .. } if self.is_late() => return Ok(Answer::NoTime),
-                Decision::Claim { claim, document } => {
-                    if self.ledger.table.store(&document).await? {
-                        self.ledger.memory().store(document);
-                        return Ok(Answer::Publish { claim, degraded: false });
-                    }
-                }
-                Decision::Claimed { claim } => return Ok(Answer::Publish { claim, degraded: false }),
-                Decision::Suppress => return Ok(Answer::Suppress),
-                Decision::Flooded => return Ok(Answer::Flooded),
-                Decision::Wait { until } => return Ok(Answer::Wait(until)),
+            let (answer, document) = match decision {
+                Decision::Claim { .. } if self.is_late() => (Answer::NoTime, None),
+                Decision::Claim { claim, document } => (Answer::Publish { claim, degraded: false }, Some(document)),
+                Decision::Claimed { claim } => (Answer::Publish { claim, degraded: false }, None),
+                Decision::Suppress => (Answer::Suppress, None),
+                Decision::Flooded { document } => (Answer::Flooded, document),
+                Decision::Wait { until } => (Answer::Wait(until), None),
+            };
+            let Some(document) = document else { return Ok((answer, version)) };
+            if self.ledger.table.store(&document).await? {
+                self.ledger.memory().store(document);
+                return Ok((answer, version + 1));
             }
         }
     }
@@ -168,7 +172,10 @@ impl Claims<'_> {
             }
             Decision::Claimed { claim } => Answer::Publish { claim, degraded: true },
             Decision::Suppress => Answer::Suppress,
-            Decision::Flooded => Answer::Flooded,
+            Decision::Flooded { document } => {
+                document.into_iter().for_each(|document| memory.store(document));
+                Answer::Flooded
+            }
             Decision::Wait { until } => Answer::Wait(until),
         }
     }

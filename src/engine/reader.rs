@@ -1,6 +1,9 @@
 //! A log file in S3 → its candidates.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use tokio::{
@@ -32,8 +35,12 @@ pub const KEPT_BYTES: usize = 1024 * 1024;
 /// The part of a lease that related activity may take.
 pub const RELATED_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// CloudTrail's JSON is five to seven times as large as its gzip. A log file that inflates to more than this is demoted.
+/// CloudTrail's JSON is five to seven times as large as its gzip.
 const EXPECTED_RATIO: u64 = 8;
+
+/// A log file that inflates to more than this steps aside. Calls that are all alike compress about 30 times.
+const MAX_RATIO: u64 = 40;
+const MIN_ASIDE_BYTES: u64 = 4 * 1024 * 1024;
 
 /// A record of bytes that are not UTF-8 takes three times as much once parsed, and parsing needs another copy.
 const PARSED_RATIO: usize = 8;
@@ -42,16 +49,30 @@ const PARSED_RATIO: usize = 8;
 #[derive(Clone)]
 pub struct Resources {
     pub processor: Processor,
-    /// In KiB, of all records that are parsed or wait for their claim.
-    pub records: Arc<Semaphore>,
-    pub records_kib: usize,
+    large_records: Arc<Semaphore>,
+    /// Those of AWS are small, and do not wait for large ones.
+    small_records: Arc<Semaphore>,
+    large_kib: usize,
 }
+
+/// Parsed, it takes 256 KiB at most.
+const SMALL_RECORD_BYTES: usize = 32 * 1024;
 
 impl Resources {
     /// For this many scans at the same time, and this much memory for records.
     pub fn new(scans: usize, records_kib: usize) -> Resources {
-        let records = Arc::new(Semaphore::new(records_kib));
-        Resources { processor: Processor::new(scans), records, records_kib }
+        let small_kib = records_kib / 2;
+        let large_kib = records_kib - small_kib;
+        let [large_records, small_records] = [large_kib, small_kib].map(|kib| Arc::new(Semaphore::new(kib)));
+        Resources { processor: Processor::new(scans), large_records, small_records, large_kib }
+    }
+
+    /// Waits for the memory that a record of this size takes once it is parsed.
+    async fn memory(&self, bytes: usize) -> Option<OwnedSemaphorePermit> {
+        let is_small = bytes <= SMALL_RECORD_BYTES;
+        let records = if is_small { &self.small_records } else { &self.large_records };
+        let kib = (bytes * PARSED_RATIO / 1024 + 1).min(self.large_kib);
+        records.clone().acquire_many_owned(u32::try_from(kib).unwrap_or(u32::MAX)).await.ok()
     }
 }
 
@@ -61,6 +82,15 @@ pub struct Reader {
     bucket: LogBucket,
     settings: Settings,
     resources: Resources,
+    /// The log file that was last too slow for related activity. Its other matches need not try.
+    too_slow: Arc<Mutex<Option<S3Object>>>,
+}
+
+/// The places of a log file among those that are open.
+pub struct Places {
+    held: Vec<Option<OwnedSemaphorePermit>>,
+    /// Where it gets a place if it steps aside. `None` once it has.
+    aside: Option<Arc<Semaphore>>,
 }
 
 /// A record that contains a needle, and its share of the memory for records.
@@ -83,6 +113,7 @@ struct Reading<'n> {
     number: usize,
     /// Whether it goes before all others, and takes no share of the memory, since its records are dropped at once.
     is_related: bool,
+    places: Option<Places>,
     scan: TwoPass<'n, SourceError>,
     slice: Option<Slice>,
     body: Option<Body>,
@@ -92,7 +123,7 @@ struct Reading<'n> {
 
 impl Reader {
     pub fn new(bucket: LogBucket, settings: Settings, resources: Resources) -> Reader {
-        Reader { bucket, settings, resources }
+        Reader { bucket, settings, resources, too_slow: Arc::default() }
     }
 
     /// Scans an object to its end, and sends what `judge` makes of its candidates. `number` decides among objects of one size.
@@ -100,6 +131,7 @@ impl Reader {
         &self,
         object: S3Object,
         number: usize,
+        places: Option<Places>,
         needles: &Needles,
         judge: impl Fn(&Arc<LogFile>, Candidate) -> Option<T>,
         out: &Sender<T>,
@@ -107,6 +139,7 @@ impl Reader {
         let handling = object.handling();
         let mut log_file = Arc::new(LogFile::S3(object.clone()));
         let mut reading = self.read(object, number, needles, Passes::Two);
+        reading.places = places;
         let end = loop {
             match reading.next().await {
                 Next::End(end) => break end,
@@ -129,6 +162,9 @@ impl Reader {
     pub async fn related(&self, pending: &PendingMatch) -> Option<Related> {
         let log_file = pending.log_file.as_ref()?;
         let LogFile::S3(object) = &**log_file else { return None };
+        if self.too_slow().as_ref() == Some(object) {
+            return None;
+        }
         match timeout(RELATED_TIMEOUT, self.gather(object, &pending.matched)).await {
             Ok(Ok(related)) => Some(related),
             Ok(Err(reason)) => {
@@ -137,11 +173,16 @@ impl Reader {
                 None
             }
             Err(_) => {
+                *self.too_slow() = Some(object.clone());
                 let seconds = RELATED_TIMEOUT.as_secs();
                 warn!("The alert has no related activity: {log_file} was not read within {seconds} s.");
                 None
             }
         }
+    }
+
+    fn too_slow(&self) -> MutexGuard<'_, Option<S3Object>> {
+        self.too_slow.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn gather(&self, object: &S3Object, matched: &Match) -> Result<Related, Unread> {
@@ -164,6 +205,7 @@ impl Reader {
             object,
             number,
             is_related: false,
+            places: None,
             scan: TwoPass::new(needles, self.settings, passes),
             slice: None,
             body: None,
@@ -188,12 +230,14 @@ impl Reading<'_> {
                 ScanStep::Reopen => self.body = None,
                 ScanStep::Candidate(candidate) => {
                     drop(slice);
-                    let memory = self.memory(candidate.len()).await;
+                    let memory =
+                        if self.is_related { None } else { self.reader.resources.memory(candidate.len()).await };
                     if let Some(record) = self.scan.record(&candidate) {
                         return Next::Candidate(Box::new(Candidate { record, memory }));
                     }
                 }
                 ScanStep::Yield => {
+                    self.step_aside();
                     yield_now().await;
                     self.slice = Some(slice.renew(self.rank()).await);
                 }
@@ -208,17 +252,19 @@ impl Reading<'_> {
             return (0, 0);
         }
         let expected = self.object.size.unwrap_or(0).saturating_mul(EXPECTED_RATIO);
-        (expected.max(self.scan.inflated_bytes()), self.number)
+        let inflated = self.scan.inflated_bytes();
+        // In steps, so that log files that step aside do not all advance together and end together.
+        (if self.is_aside(inflated) { inflated.next_power_of_two().max(expected) } else { expected }, self.number)
     }
 
-    /// Waits for the memory that a candidate takes once it is parsed.
-    async fn memory(&self, bytes: usize) -> Option<OwnedSemaphorePermit> {
-        if self.is_related {
-            return None;
+    fn is_aside(&self, inflated: u64) -> bool {
+        inflated > self.object.size.unwrap_or(0).saturating_mul(MAX_RATIO).max(MIN_ASIDE_BYTES)
+    }
+
+    fn step_aside(&mut self) {
+        if self.is_aside(self.scan.inflated_bytes()) && self.places.as_mut().is_some_and(Places::step_aside) {
+            self.scan.forget_stored();
         }
-        let Resources { records, records_kib, .. } = &self.reader.resources;
-        let kib = (bytes * PARSED_RATIO / 1024 + 1).min(*records_kib);
-        records.clone().acquire_many_owned(u32::try_from(kib).unwrap_or(u32::MAX)).await.ok()
     }
 
     async fn chunk(&mut self) -> Result<Option<Bytes>, ObjectError> {
@@ -231,6 +277,23 @@ impl Reading<'_> {
         self.object.size = body.size.or(self.object.size);
         self.etag = self.etag.take().or(body.etag.take());
         self.body.insert(body).next().await
+    }
+}
+
+impl Places {
+    pub fn new(held: Vec<Option<OwnedSemaphorePermit>>, aside: Arc<Semaphore>) -> Places {
+        Places { held, aside: Some(aside) }
+    }
+
+    /// Whether it has given up its places just now. Without a place aside it keeps them, so that few are open in all.
+    fn step_aside(&mut self) -> bool {
+        let place = self.aside.clone().and_then(|aside| aside.try_acquire_owned().ok());
+        let is_aside = place.is_some();
+        if is_aside {
+            self.held = vec![place];
+            self.aside = None;
+        }
+        is_aside
     }
 }
 

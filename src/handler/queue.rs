@@ -3,7 +3,13 @@
 //! Log files are scanned concurrently, and the scans judge their candidates. Their matches wait here in one queue, so that
 //! no two matches of an invocation race, and no log file holds another back.
 
-use std::{collections::VecDeque, pin::pin, sync::Arc, time::Duration};
+use std::{
+    collections::{HashMap, VecDeque},
+    mem,
+    pin::pin,
+    sync::Arc,
+    time::Duration,
+};
 
 use time::OffsetDateTime;
 use tokio::{
@@ -17,11 +23,12 @@ use super::{
     report::{Acknowledged, Report, Response},
 };
 use crate::{
+    dedup::IncidentKey,
     delivery::{Delivered, Delivery},
     engine::{
         error::FileEnd,
         pending::PendingMatch,
-        reader::{Candidate, Reader},
+        reader::{Candidate, Places, Reader},
     },
     rule::{Match, Rules},
     scan::Needles,
@@ -50,6 +57,11 @@ const LARGE_AT_ONCE: usize = 2;
 /// How soon the claim of another invocation is looked at again. Most claims take less than a second.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
+/// How many suppressed matches are kept until the scans have ended. AWS makes few calls for one batch of log files.
+const MAX_SUPPRESSED: usize = 100;
+/// Together they take a small part of the memory for records, so that scans never wait for them alone.
+const MAX_SUPPRESSED_BYTES: usize = 16 * 1024;
+
 /// What the scans look for.
 #[derive(Clone)]
 pub(super) struct Detector {
@@ -73,6 +85,10 @@ pub(super) struct MatchQueue {
     urgent: VecDeque<QueuedMatch>,
     ready: VecDeque<QueuedMatch>,
     waiting: Vec<(Instant, QueuedMatch)>,
+    /// Suppressed matches of calls that AWS made. A removal that is still to be found may have ended their incident.
+    suppressed: Vec<QueuedMatch>,
+    /// The event times of the removals found so far, by entity.
+    removals: HashMap<String, Vec<i64>>,
     /// The scans, which end when the queue is dropped.
     tasks: JoinSet<()>,
 }
@@ -98,6 +114,8 @@ struct Scanner {
     detector: Detector,
     at_once: Arc<Semaphore>,
     large: Arc<Semaphore>,
+    /// For log files that inflate to far more than expected: what else there is must not wait for their places.
+    aside: Arc<Semaphore>,
     out: mpsc::Sender<FromScan>,
 }
 
@@ -107,7 +125,8 @@ impl MatchQueue {
         let (out, found) = mpsc::channel(16);
         let at_once = Arc::new(Semaphore::new(LOG_FILES_AT_ONCE));
         let large = Arc::new(Semaphore::new(LARGE_AT_ONCE));
-        let scanner = Scanner { reader: reader.clone(), detector: detector.clone(), at_once, large, out };
+        let aside = Arc::new(Semaphore::new(LOG_FILES_AT_ONCE));
+        let scanner = Scanner { reader: reader.clone(), detector: detector.clone(), at_once, large, aside, out };
         let mut objects = Vec::new();
         let mut queue = MatchQueue {
             report: Report::new(delivery.from_queue),
@@ -116,6 +135,8 @@ impl MatchQueue {
             urgent: VecDeque::new(),
             ready: VecDeque::new(),
             waiting: Vec::new(),
+            suppressed: Vec::new(),
+            removals: HashMap::new(),
             tasks: JoinSet::new(),
         };
         for item in delivery.items {
@@ -200,8 +221,27 @@ impl MatchQueue {
         self.report.settle(queued.item, queued.pending, settled);
     }
 
+    /// The match's incident is alerted, as far as was known when this many removals of its entity were found.
+    pub fn suppress(&mut self, queued: QueuedMatch, removals: usize) {
+        let PendingMatch { key, .. } = &queued.pending;
+        if !key.by_aws || queued.pending.is_removal() || queued.pending.bytes() > MAX_SUPPRESSED_BYTES {
+            return self.settle(queued, Ok(Acknowledged::Suppressed));
+        }
+        if self.removals(&key.entity).len() > removals {
+            return self.push(queued);
+        }
+        self.suppressed.push(queued);
+        if self.suppressed.len() > MAX_SUPPRESSED {
+            let oldest = self.suppressed.remove(0);
+            self.settle(oldest, Ok(Acknowledged::Suppressed));
+        }
+    }
+
     /// The answer to the trigger. `in_time` is false if the deadline ended the work.
     pub fn answer(mut self, in_time: bool, function_name: &str) -> Result<Response, Failure> {
+        for queued in mem::take(&mut self.suppressed) {
+            self.settle(queued, Ok(Acknowledged::Suppressed));
+        }
         for RunningScan { item, object, matches, .. } in self.scans.into_iter().filter(|scan| !scan.has_ended) {
             if in_time {
                 let end = FileEnd::panicked(Arc::new(LogFile::S3(object.clone())));
@@ -233,15 +273,19 @@ impl MatchQueue {
 
     fn add(&mut self, item: usize, pending: PendingMatch, memory: Option<OwnedSemaphorePermit>) {
         self.report.expect_match(item);
+        if pending.is_removal() {
+            let IncidentKey { entity, event_time, .. } = &pending.key;
+            self.removals.entry(entity.clone()).or_default().push(*event_time);
+            let is_of_entity = |queued: &mut QueuedMatch| queued.pending.key.entity == *entity;
+            let again: Vec<QueuedMatch> = self.suppressed.extract_if(.., is_of_entity).collect();
+            again.into_iter().for_each(|queued| self.push(queued));
+        }
         self.push(QueuedMatch { item, pending, _memory: memory });
     }
 
-    /// The event times of an entity's removals that are queued.
-    pub fn removals(&self, entity: &str) -> Vec<i64> {
-        let waiting = self.waiting.iter().map(|(_, queued)| queued);
-        let queued = self.urgent.iter().chain(&self.ready).chain(waiting).map(|queued| &queued.pending);
-        let removals = queued.filter(|pending| pending.is_removal() && pending.key.entity == entity);
-        removals.map(|pending| pending.key.event_time).collect()
+    /// The event times of an entity's removals that were found so far.
+    pub fn removals(&self, entity: &str) -> &[i64] {
+        self.removals.get(entity).map_or(&[], Vec::as_slice)
     }
 
     fn end_waits(&mut self) {
@@ -258,16 +302,18 @@ impl MatchQueue {
 
 impl Scanner {
     async fn scan(self, scan: usize, object: S3Object) {
-        let _permit = self.at_once.acquire().await;
-        let is_large = object.size.is_some_and(|size| size > LARGE_BYTES);
-        let _large = if is_large { self.large.acquire().await.ok() } else { None };
+        let mut places = vec![self.at_once.acquire_owned().await.ok()];
+        if object.size.is_some_and(|size| size > LARGE_BYTES) {
+            places.push(self.large.acquire_owned().await.ok());
+        }
+        let places = Places::new(places, self.aside);
         let started = Instant::now();
         let judge = |log_file: &Arc<LogFile>, mut candidate: Candidate| {
             candidate.shrink();
             let matched = Box::new(self.detector.rules.judge(candidate.record)?);
             Some(FromScan::Match { scan, log_file: log_file.clone(), matched, memory: candidate.memory })
         };
-        let (_, end) = self.reader.scan(object, scan, &self.detector.needles, judge, &self.out).await;
+        let (_, end) = self.reader.scan(object, scan, Some(places), &self.detector.needles, judge, &self.out).await;
         let milliseconds = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
         // Nothing receives it after the invocation's time has ended.
         let _ = self.out.send(FromScan::End { scan, end, milliseconds }).await;

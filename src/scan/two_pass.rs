@@ -187,6 +187,11 @@ impl<'n, E> TwoPass<'n, E> {
         record.map_err(|error| self.broken_record.get_or_insert(Unread::Record(error))).ok()
     }
 
+    /// Frees the stored bytes that were kept for the second pass, which reads the source again instead.
+    pub fn forget_stored(&mut self) {
+        self.kept = None;
+    }
+
     fn keep(&mut self, chunk: &[u8]) {
         let most = self.settings.kept_bytes;
         self.kept = self.kept.take().filter(|kept| kept.len() + chunk.len() <= most);

@@ -7,7 +7,9 @@ use std::{
 };
 
 use aws_sdk_dynamodb::types::AttributeValue;
+use quarantine_alert::trail::record::rfc3339;
 use serde_json::{Value, json};
+use time::OffsetDateTime;
 
 use crate::support::{
     Function, count, delivery, event, failed_items, gzip, key,
@@ -227,4 +229,113 @@ async fn clean_log_files_and_suppressed_matches_are_read_once() {
     assert_eq!(wire.seen("GetObject").len(), 3, "one for the scan, one for related activity");
     function.invoke(&delivery(&account, &[&key("quarantined")])).unwrap();
     assert_eq!(wire.seen("GetObject").len(), 4);
+}
+
+/// What happens to a user, and when, in minutes after the first event.
+#[derive(Clone, Copy)]
+enum Call {
+    Aws(i64),
+    ByHand(i64),
+    Removed(i64),
+}
+
+/// A log file with one call.
+fn call(call: Call, number: usize) -> Vec<u8> {
+    let (name, minute) = match call {
+        Call::Aws(minute) | Call::ByHand(minute) => ("quarantined", minute),
+        Call::Removed(minute) => ("removed", minute),
+    };
+    let records = &log_file(name)["Records"];
+    let is_policy_call = |record: &&Value| record["eventName"].as_str().unwrap().ends_with("UserPolicy");
+    let mut record = records.as_array().unwrap().iter().find(is_policy_call).unwrap().clone();
+    let time = OffsetDateTime::now_utc() - time::Duration::minutes(120 - minute);
+    record["eventTime"] = json!(rfc3339(time));
+    record["requestID"] = json!(format!("request-{number}"));
+    record["eventID"] = json!(format!("event-{number}"));
+    if let Call::ByHand(_) = call {
+        record["sourceIPAddress"] = json!("192.0.2.1");
+    }
+    gzip(json!({ "Records": [record] }).to_string().as_bytes())
+}
+
+/// Delivers the calls in batches, one after another. Returns the outcomes that are alerted.
+async fn alerted(batches: &[&[Call]]) -> Vec<String> {
+    let account = Account::new().await;
+    let mut function = Function::start(&account);
+    let mut number = 0;
+    for batch in batches {
+        let mut keys = Vec::new();
+        for made in *batch {
+            let key = key(&format!("call-{number}"));
+            account.put(&key, call(*made, number)).await;
+            keys.push(key);
+            number += 1;
+        }
+        let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
+        assert!(failed_items(&function.invoke(&delivery(&account, &keys)).unwrap()).is_empty());
+    }
+    let alerts = account.new_alerts().await;
+    alerts.iter().map(|alert| alert["outcome"].as_str().unwrap().to_owned()).collect()
+}
+
+#[tokio::test]
+async fn only_what_says_nothing_new_is_suppressed() {
+    use Call::{Aws, ByHand, Removed};
+    // AWS's quarantine is news although somebody attached the policy before.
+    assert_eq!(alerted(&[&[ByHand(0)], &[ByHand(10)], &[Aws(20)], &[Aws(30)]]).await, ["quarantined"; 2]);
+    // A removal ends the incident, so that the last word is not that the user is free.
+    let again = ["quarantined", "removed", "quarantined"];
+    assert_eq!(alerted(&[&[Aws(0)], &[Removed(10)], &[Aws(30)], &[Aws(31)]]).await, again);
+    // A record of the future suppresses nothing of today.
+    assert_eq!(alerted(&[&[Aws(175)], &[Aws(120)], &[Aws(119)]]).await, ["quarantined"; 2]);
+}
+
+/// CloudTrail does not write its records in the order of time.
+#[tokio::test]
+async fn a_removal_that_is_found_late_still_ends_the_incident() {
+    use Call::{Aws, Removed};
+    let mut alerted = alerted(&[&[Aws(0)], &[Aws(30), Aws(31), Removed(29)]]).await;
+    alerted.sort_unstable();
+    assert_eq!(alerted, ["quarantined", "quarantined", "removed"]);
+}
+
+#[tokio::test]
+async fn a_loop_of_attaching_and_detaching_is_bounded() {
+    let account = Account::new().await;
+    let mut function = Function::start(&account);
+    let calls = (0..40).map(|n| if n % 2 == 0 { Call::ByHand(n) } else { Call::Removed(n) });
+    let mut keys = Vec::new();
+    for (number, made) in calls.enumerate() {
+        keys.push(key(&format!("call-{number}")));
+        account.put(&keys[number], call(made, number)).await;
+    }
+    put_quarantines(&account, "others", 2).await;
+    keys.push(key("others"));
+    let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
+    assert!(failed_items(&function.invoke(&delivery(&account, &keys)).unwrap()).is_empty());
+    let alerts = account.new_alerts().await;
+    let of_user = |user: &str| alerts.iter().filter(|alert| alert["entity"]["name"] == user).collect::<Vec<_>>();
+    assert_eq!((of_user("ci-deploy").len(), of_user("user-0").len(), of_user("user-1").len()), (10, 1, 1));
+    let announces = |alert: &&&Value| alert["description"].as_str().unwrap().contains("Further ones are counted");
+    assert_eq!(of_user("ci-deploy").iter().filter(announces).count(), 1);
+    let (_, metrics) = function.log_and_metrics();
+    assert!(metrics["MatchesFlooded"] > 0, "{metrics:?}");
+}
+
+#[tokio::test]
+async fn after_a_failed_call_to_the_table_the_next_match_asks_it_again() {
+    const UNAVAILABLE: Fault =
+        Fault::Answer(500, r#"{"__type":"com.amazonaws.dynamodb.v20120810#InternalServerError","message":"x"}"#);
+    let account = Account::new().await;
+    put_quarantines(&account, "three", 3).await;
+    // All attempts of the first match fail.
+    let wire = Wire::new(&account.endpoint, |seen| {
+        let is_of_first = String::from_utf8_lossy(&seen.request.body).contains("user-0");
+        if seen.operation == "GetItem" && is_of_first { UNAVAILABLE } else { Fault::None }
+    });
+    let mut function = Function::start_on(&account, &wire);
+    assert!(failed_items(&function.invoke(&delivery(&account, &[&key("three")])).unwrap()).is_empty());
+    let alerts = account.alerts(3).await;
+    let degraded = alerts.iter().filter(|alert| alert["dedupDegraded"] == true);
+    assert_eq!(degraded.map(|alert| alert["entity"]["name"].as_str().unwrap()).collect::<Vec<_>>(), ["user-0"]);
 }

@@ -73,6 +73,8 @@ impl Match {
 struct Worker {
     skew: i64,
     memory: Memory,
+    /// Of the document that it last read.
+    version: u64,
     job: Option<Job>,
 }
 
@@ -125,7 +127,7 @@ impl World {
             Event::Pass(seconds) => self.now += seconds,
             Event::Crash(worker) => {
                 let worker = &mut self.workers[worker];
-                worker.memory = Memory::default();
+                (worker.memory, worker.version) = (Memory::default(), 0);
                 if let Some(job) = worker.job.take() {
                     self.matches[job.number].is_taken = false;
                     self.faults += 1;
@@ -145,7 +147,8 @@ impl World {
         let waiting = self.matches.iter().filter(|found| found.is_removal() && !found.is_acknowledged);
         let removals: Vec<i64> = waiting.map(|found| found.key.event_time).collect();
         let question = Question { key: &key, removals: &removals, token: &token, now, period };
-        let memory = &mut self.workers[worker].memory;
+        let Worker { memory, version, .. } = &mut self.workers[worker];
+        let version = *version;
         match job.next.clone() {
             Next::Load | Next::Store(..) if is_unavailable => {
                 if !job.is_degraded {
@@ -153,7 +156,10 @@ impl World {
                 }
                 match memory.load("e").decide(&question) {
                     Decision::Suppress => return self.acknowledge(&job),
-                    Decision::Flooded => return self.flood(&job),
+                    Decision::Flooded { document } => {
+                        document.into_iter().for_each(|document| memory.store(document));
+                        return self.flood(&job);
+                    }
                     Decision::Wait { .. } => job.next = Next::Load,
                     Decision::Claimed { claim } => job.next = Next::Publish(claim),
                     Decision::Claim { claim, document } => {
@@ -163,12 +169,20 @@ impl World {
                 }
             }
             // What is alerted is final, so the table need not be asked.
-            Next::Load if memory.has_answer(&question) => return self.acknowledge(&job),
+            Next::Load if let Some(decision) = memory.final_decision(&question, version) => {
+                return if decision == Decision::Suppress { self.acknowledge(&job) } else { self.flood(&job) };
+            }
             Next::Load => {
                 memory.store(self.document.clone());
+                self.workers[worker].version = self.document.version;
                 match self.document.decide(&question) {
                     Decision::Suppress => return self.acknowledge(&job),
-                    Decision::Flooded => return self.flood(&job),
+                    Decision::Flooded { document } => {
+                        // The write may fail; then the match asks again.
+                        if document.is_none_or(|document| self.swap(document)) {
+                            return self.flood(&job);
+                        }
+                    }
                     Decision::Wait { .. } => {}
                     Decision::Claimed { claim } => job.next = Next::Publish(claim),
                     Decision::Claim { claim, document } => {
@@ -179,6 +193,7 @@ impl World {
             Next::Store(claim, document) => {
                 // The SDK retries after a lost answer, and finds that the version has changed.
                 job.next = if self.swap(document.clone()) && lost == Lost::Nothing {
+                    self.workers[worker].version = document.version;
                     self.workers[worker].memory.store(document);
                     Next::Publish(claim)
                 } else {

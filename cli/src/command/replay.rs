@@ -58,9 +58,9 @@ pub async fn run(arguments: ReplayArgs) -> anyhow::Result<Status> {
     let alerts = plural(replayed.alerted, "alert");
     let suppressed = plural(replayed.suppressed, "match");
     coverage.report(&if arguments.yes {
-        format!("{alerts} sent, {suppressed} suppressed (already alerted); found")
+        format!("{alerts} sent, {suppressed} suppressed (already alerted, or beyond the flood bound); found")
     } else {
-        format!("{alerts} would be sent, {suppressed} suppressed (already alerted); use --yes to send; found")
+        format!("{alerts} would be sent, {suppressed} suppressed (already alerted, or beyond the flood bound); use --yes to send; found")
     });
     let is_sent = sent?;
     Ok(if coverage.is_complete() && is_sent { Status::Done } else { Status::Incomplete })

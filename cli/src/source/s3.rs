@@ -308,6 +308,6 @@ impl Reads {
 
 async fn read_object<T>(target: usize, reader: &Reader, feed: &Feed<T>, object: S3Object) {
     let judge = |log_file: &Arc<LogFile>, candidate: Candidate| feed.candidate(target, log_file, candidate.record);
-    let (log_file, end) = reader.scan(object, target, &feed.needles, judge, &feed.out).await;
+    let (log_file, end) = reader.scan(object, target, None, &feed.needles, judge, &feed.out).await;
     feed.send(FromSource::End { target, log_file, end }).await;
 }

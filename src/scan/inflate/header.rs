@@ -93,7 +93,7 @@ impl Header {
         }
         self.bytes += 1;
         self.field = next;
-        if self.bytes < MAX_BYTES { Ok(()) } else { Err(()) }
+        if self.bytes <= MAX_BYTES { Ok(()) } else { Err(()) }
     }
 
     /// The field after that one, in the order of the RFC.
