@@ -1,4 +1,5 @@
-"""Measures the built function as a process, in one run: its start, its memory, large log files and a batch.
+"""Measures the built function as a process, in one run: its start, its memory, large log files and a batch, with a whole
+core and with the share of one that Lambda grants for a function's memory.
 
     python3 benches/function.py FUNCTION BARE
 
@@ -12,8 +13,10 @@ import gzip
 import json
 import os
 import pathlib
+import signal
 import statistics
 import sys
+import threading
 import time
 
 LATENCY = 0.030
@@ -32,6 +35,9 @@ RECORD = {
 }
 DELIVERY = (pathlib.Path(__file__).parent.parent / "events/sqs-s3-object-created.json").read_text()
 MIB = 1 << 20
+# Lambda grants a whole core at this memory: https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html
+MIB_OF_A_CORE = 1769
+PERIOD = 0.020
 CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt"
 
 
@@ -129,6 +135,30 @@ def cpu(pid):
     return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks) / 1e9
 
 
+@contextlib.contextmanager
+def share_of_memory(pid, mib):
+    """Stops the process in each period of 20 ms once it has used the share of a core that this memory has."""
+    over = threading.Event()
+
+    def govern():
+        while not over.is_set():
+            end, used = time.perf_counter() + PERIOD, cpu(pid)
+            while time.perf_counter() < end:
+                time.sleep(PERIOD * mib / MIB_OF_A_CORE / 8)
+                if cpu(pid) - used >= PERIOD * mib / MIB_OF_A_CORE:
+                    os.kill(pid, signal.SIGSTOP)
+                    time.sleep(max(0, end - time.perf_counter()))
+                    os.kill(pid, signal.SIGCONT)
+
+    thread = threading.Thread(target=govern)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
 def memory(pid, field="VmHWM"):
     """Returns the peak resident memory, in MiB."""
     lines = pathlib.Path(f"/proc/{pid}/status").read_text().splitlines()
@@ -204,6 +234,18 @@ async def main(function, bare):
             await local.invoke([key])
             print(f"a log file of {mib} MiB inflated: CPU {(cpu(pid) - before) * 1e3 / mib:.2f} ms per MiB, "
                   f"memory {memory(pid) - idle:.1f} MiB above idle")
+
+    key = local.put("large", large(256))
+    for mib in (128, 256, 512, 1024):
+        async with running(local, port, function) as (pid, _):
+            await local.invoke(small[:1])
+            with share_of_memory(pid, mib):
+                before = cpu(pid)
+                batches = [await local.invoke(small[start : start + 100]) for start in range(0, 500, 100)]
+                used = (cpu(pid) - before) * 2
+                wall = await local.invoke([key])
+            print(f"share of {mib} MiB: a batch of 100 {spread(batches, 2)} s, CPU per log file {used:.2f} ms; "
+                  f"256 MiB inflated {wall:.2f} s; memory, peak {memory(pid):.1f} MiB")
     server.close()
 
 

@@ -63,7 +63,7 @@ fn users(alerts: &[Value]) -> Vec<&str> {
 
 #[tokio::test]
 async fn empty_gzip_members_delay_no_alert() {
-    let _alone = quota::alone();
+    let _alone = quota::alone().await;
     let account = Account::new().await;
     let wire = Wire::new(&account.endpoint, |_| Fault::None);
     let (mut function, _quota) = slow_function(&account, &wire).await;
@@ -80,7 +80,7 @@ async fn empty_gzip_members_delay_no_alert() {
 
 #[tokio::test]
 async fn the_quarantine_of_aws_is_among_the_first_alerts_of_a_flood() {
-    let _alone = quota::alone();
+    let _alone = quota::alone().await;
     let account = Account::new().await;
     let wire = Wire::new(&account.endpoint, |_| Fault::None);
     let (mut function, _quota) = slow_function(&account, &wire).await;
@@ -111,7 +111,7 @@ async fn the_quarantine_of_aws_is_among_the_first_alerts_of_a_flood() {
 
 #[tokio::test]
 async fn a_busy_processor_does_not_make_the_table_look_unavailable() {
-    let _alone = quota::alone();
+    let _alone = quota::alone().await;
     let account = Account::new().await;
     let wires = [(); 2].map(|()| Wire::new(&account.endpoint, |_| Fault::None));
     let stored = large_log_file(9, &log_file("clean")["Records"][0]);
@@ -145,7 +145,7 @@ async fn a_busy_processor_does_not_make_the_table_look_unavailable() {
 
 #[tokio::test]
 async fn large_log_files_are_not_all_half_read_at_the_deadline() {
-    let _alone = quota::alone();
+    let _alone = quota::alone().await;
     let account = Account::new().await;
     let wire = Wire::new(&account.endpoint, |_| Fault::None);
     let (mut function, _quota) = slow_function(&account, &wire).await;
@@ -160,7 +160,7 @@ async fn large_log_files_are_not_all_half_read_at_the_deadline() {
 
 #[tokio::test]
 async fn bombs_delay_no_alert() {
-    let _alone = quota::alone();
+    let _alone = quota::alone().await;
     let account = Account::new().await;
     let wire = Wire::new(&account.endpoint, |_| Fault::None);
     let (mut function, _quota) = slow_function(&account, &wire).await;
@@ -186,7 +186,7 @@ async fn bombs_delay_no_alert() {
 
 #[tokio::test]
 async fn records_that_grow_when_they_are_parsed_are_few_at_a_time() {
-    let _alone = quota::alone();
+    let _alone = quota::alone().await;
     let account = Account::new().await;
     let wire = Wire::new(&account.endpoint, |_| Fault::None);
     let (mut function, _quota) = slow_function(&account, &wire).await;

@@ -3,7 +3,7 @@
 use std::{
     fs,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc,
         atomic::{AtomicBool, Ordering},
     },
     thread::{self, JoinHandle},
@@ -11,6 +11,7 @@ use std::{
 };
 
 use rustix::process::{Pid, Signal, kill_process};
+use tokio::sync::{Mutex, MutexGuard};
 
 /// Lambda grants a whole processor at this memory.
 /// <https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html>
@@ -20,7 +21,7 @@ const MIB_OF_A_PROCESSOR: u32 = 1769;
 const PERIOD: Duration = Duration::from_millis(20);
 
 /// Tests with a quota measure what a slow processor does, and do not run beside each other.
-static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+static ONE_AT_A_TIME: Mutex<()> = Mutex::const_new(());
 
 /// Stops a process in each period once it has used its share, until the quota is dropped.
 pub struct Quota {
@@ -29,8 +30,8 @@ pub struct Quota {
 }
 
 /// To be held by a test with a quota.
-pub fn alone() -> MutexGuard<'static, ()> {
-    ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner)
+pub async fn alone() -> MutexGuard<'static, ()> {
+    ONE_AT_A_TIME.lock().await
 }
 
 impl Quota {
