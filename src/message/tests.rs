@@ -259,3 +259,45 @@ fn console_links_work_in_every_partition() {
     assert_eq!(link("aws-us-gov"), "https://console.amazonaws-us-gov.com/iam/home#/users/details/ci-deploy");
     assert_eq!(link("aws-cn"), "https://console.amazonaws.cn/iam/home#/users/details/ci-deploy");
 }
+
+fn runbook(record: &Value) -> String {
+    default(&rendered(record))["runbook"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn a_failed_call_does_not_choose_the_partition_of_the_links() {
+    let mut record = sample("failed", 1);
+    record["requestParameters"]["policyArn"] = json!("arn:aws-cn:iam::aws:policy/AWSCompromisedKeyQuarantineV3");
+    let alert = default(&rendered(&record));
+    assert!(record["errorCode"].is_string() && record["userIdentity"]["arn"].as_str().unwrap().starts_with("arn:aws:"));
+    let shown = format!("{} {}", alert["link"], alert["runbook"]);
+    assert!(!shown.contains("amazonaws.cn") && shown.contains("https://console.aws.amazon.com/"), "{shown}");
+}
+
+#[test]
+fn the_runbook_deactivates_only_the_entitys_own_long_term_key() {
+    let own = sample("quarantined", 1);
+    assert!(runbook(&own).contains("--access-key-id='AKIAIOSFODNN7EXAMPLE' --status Inactive"));
+    // An administrator's key, and the entity's own temporary one.
+    let mut by_hand = own.clone();
+    by_hand["userIdentity"]["arn"] = json!("arn:aws:iam::123456789012:user/admin");
+    by_hand["userIdentity"]["userName"] = json!("admin");
+    let mut temporary = own;
+    temporary["userIdentity"]["accessKeyId"] = json!("ASIAIOSFODNN7EXAMPLE");
+    for record in [by_hand, temporary] {
+        let runbook = runbook(&record);
+        assert!(runbook.contains("--access-key-id=ACCESS_KEY_ID --status Inactive"), "{runbook}");
+        assert!(!runbook.contains("IOSFODNN7EXAMPLE"), "{runbook}");
+    }
+}
+
+#[test]
+fn a_roles_sessions_are_revoked_until_the_paste_and_only_after_a_question() {
+    let mut record = sample("quarantined", 1);
+    record["eventName"] = json!("AttachRolePolicy");
+    record["requestParameters"] =
+        json!({ "roleName": "deploy", "policyArn": "arn:aws:iam::aws:policy/AWSCompromisedKeyQuarantineV3" });
+    let runbook = runbook(&record);
+    assert!(runbook.starts_with("1. Find out who attached the policy"), "{runbook}");
+    assert!(runbook.contains(r#""aws:TokenIssueTime":"'"$(date -u +%Y-%m-%dT%H:%M:%SZ)"'""#), "{runbook}");
+}

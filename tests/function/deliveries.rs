@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::support::{Function, count, event, failed_items, local_aws::Account, put_log_files};
+use crate::support::{Function, count, delivery, event, failed_items, gzip, local_aws::Account, put_log_files};
 
 /// Asserts that the function acknowledges this payload.
 fn acknowledges(function: &mut Function, account: &Account, name: &str) {
@@ -95,4 +95,24 @@ async fn a_missing_log_file_does_not_stop_the_others_of_its_notification() {
     let answer = function.invoke(&batch).unwrap();
     assert_eq!(failed_items(&answer), [batch["Records"][2]["messageId"].as_str().unwrap()]);
     account.alerts(3).await;
+}
+
+#[tokio::test]
+async fn other_objects_of_the_bucket_do_not_count_as_scanned_log_files() {
+    let account = Account::new().await;
+    let objects = [
+        ("Config/us-east-1/2026/11/24/ConfigSnapshot/x.json.gz", r#"{"configurationItems":[]}"#),
+        ("CloudTrail-Digest/us-east-1/2026/11/24/x_CloudTrail-Digest_us-east-1_trail_x.json.gz", "{}"),
+        ("elasticloadbalancing/us-east-1/2026/11/24/x.log.gz", "http 2026-11-24T03:00:00Z app/x"),
+    ];
+    let mut keys = Vec::new();
+    for (name, text) in objects {
+        keys.push(format!("AWSLogs/123456789012/{name}"));
+        account.put(keys.last().unwrap(), gzip(text.as_bytes())).await;
+    }
+    let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
+    let mut function = Function::start(&account);
+    assert!(failed_items(&function.invoke(&delivery(&account, &keys)).unwrap()).is_empty());
+    let (_, metrics) = function.log_and_metrics();
+    assert_eq!((metrics["FilesDelivered"], metrics["FilesSkipped"], metrics["FilesScanned"]), (3, 3, 0));
 }

@@ -231,6 +231,10 @@ fn every_alarm_notifies_the_operations_topic_and_reads_an_existing_metric() {
         assert!(alarm["AlarmDescription"].as_str().unwrap().len() > 60, "{name}");
         let missing = if name == "SilenceAlarm" { "breaching" } else { "notBreaching" };
         assert_eq!(alarm["TreatMissingData"], missing, "{name}");
+        if name == "SilenceAlarm" {
+            // Other objects of the bucket keep arriving when a trail is stopped.
+            assert_eq!(alarm["MetricName"], "FilesScanned");
+        }
         let parts = alarm["Metrics"].as_array().map_or_else(
             || vec![alarm],
             |parts| parts.iter().map(|part| &part["MetricStat"]["Metric"]).filter(|metric| !metric.is_null()).collect(),
