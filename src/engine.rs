@@ -6,3 +6,4 @@ pub mod pending;
 pub mod processor;
 pub mod publisher;
 pub mod reader;
+pub mod resources;

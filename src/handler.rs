@@ -4,6 +4,7 @@ mod failure;
 mod metrics;
 mod queue;
 mod report;
+mod scanner;
 
 use std::sync::Arc;
 
@@ -19,13 +20,15 @@ use crate::{
         ledger::{Answer, Claims, Ledger},
         pending::PendingMatch,
         publisher::Publisher,
-        reader::{KEPT_BYTES, Reader, Resources},
+        reader::{KEPT_BYTES, Reader},
+        resources::Resources,
     },
     rule::Rules,
     scan::{Form, OtherText, Settings},
 };
-use queue::{Detector, MatchQueue};
+use queue::MatchQueue;
 use report::{Acknowledged, Response};
+use scanner::Detector;
 
 pub use failure::{Failure, NotAlerted};
 

@@ -100,3 +100,34 @@ impl fmt::Display for NotRead {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sentence(reason: SourceError) -> String {
+        let log_file = Arc::new(LogFile::Disk("x.json".into()));
+        NotRead { log_file, reason: Unread::Source(reason) }.to_string()
+    }
+
+    #[test]
+    fn each_end_of_a_source_has_its_own_sentence() {
+        assert_eq!(
+            sentence(SourceError::Panicked),
+            "x.json was not read to its end: its reader stopped without a result; report this bug"
+        );
+        let error = io::Error::new(io::ErrorKind::PermissionDenied, "permission denied");
+        assert_eq!(sentence(SourceError::Io(error)), "x.json cannot be read: permission denied");
+        assert_eq!(
+            sentence(SourceError::S3(ObjectError::Archived)),
+            "x.json is archived; restore it (`aws s3api restore-object`), then redrive its delivery"
+        );
+    }
+
+    #[test]
+    fn a_reader_that_panicked_is_not_a_passing_failure() {
+        let FileEnd::NotRead(not_read) = FileEnd::panicked(Arc::new(LogFile::Stdin)) else { panic!("it was read") };
+        assert!(!not_read.is_transient());
+        assert!(not_read.to_string().starts_with("standard input was not read to its end"));
+    }
+}

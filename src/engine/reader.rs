@@ -7,7 +7,7 @@ use std::{
 
 use bytes::Bytes;
 use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore, mpsc::Sender},
+    sync::{OwnedSemaphorePermit, mpsc::Sender},
     task::yield_now,
     time::timeout,
 };
@@ -16,7 +16,8 @@ use tracing::warn;
 use super::{
     error::{FileEnd, NotRead, SourceError, Unread},
     pending::PendingMatch,
-    processor::{Processor, Rank, Slice},
+    processor::{Rank, Slice},
+    resources::{Places, Resources},
 };
 use crate::{
     aws::log_bucket::{Body, LogBucket, ObjectError},
@@ -42,40 +43,6 @@ const EXPECTED_RATIO: u64 = 8;
 const MAX_RATIO: u64 = 40;
 const MIN_ASIDE_BYTES: u64 = 4 * 1024 * 1024;
 
-/// A record of bytes that are not UTF-8 takes three times as much once parsed, and parsing needs another copy.
-const PARSED_RATIO: usize = 8;
-
-/// What the readers of a process share.
-#[derive(Clone)]
-pub struct Resources {
-    pub processor: Processor,
-    large_records: Arc<Semaphore>,
-    /// Those of AWS are small, and do not wait for large ones.
-    small_records: Arc<Semaphore>,
-    large_kib: usize,
-}
-
-/// Parsed, it takes 256 KiB at most.
-const SMALL_RECORD_BYTES: usize = 32 * 1024;
-
-impl Resources {
-    /// For this many scans at the same time, and this much memory for records.
-    pub fn new(scans: usize, records_kib: usize) -> Resources {
-        let small_kib = records_kib / 2;
-        let large_kib = records_kib - small_kib;
-        let [large_records, small_records] = [large_kib, small_kib].map(|kib| Arc::new(Semaphore::new(kib)));
-        Resources { processor: Processor::new(scans), large_records, small_records, large_kib }
-    }
-
-    /// Waits for the memory that a record of this size takes once it is parsed.
-    async fn memory(&self, bytes: usize) -> Option<OwnedSemaphorePermit> {
-        let is_small = bytes <= SMALL_RECORD_BYTES;
-        let records = if is_small { &self.small_records } else { &self.large_records };
-        let kib = (bytes * PARSED_RATIO / 1024 + 1).min(self.large_kib);
-        records.clone().acquire_many_owned(u32::try_from(kib).unwrap_or(u32::MAX)).await.ok()
-    }
-}
-
 /// Reads log files. A clone reads for another task.
 #[derive(Clone)]
 pub struct Reader {
@@ -84,13 +51,6 @@ pub struct Reader {
     resources: Resources,
     /// The log file that was last too slow for related activity. Its other matches need not try.
     too_slow: Arc<Mutex<Option<S3Object>>>,
-}
-
-/// The places of a log file among those that are open.
-pub struct Places {
-    held: Vec<Option<OwnedSemaphorePermit>>,
-    /// Where it gets a place if it steps aside. `None` once it has.
-    aside: Option<Arc<Semaphore>>,
 }
 
 /// A record that contains a needle, and its share of the memory for records.
@@ -277,23 +237,6 @@ impl Reading<'_> {
         self.object.size = body.size.or(self.object.size);
         self.etag = self.etag.take().or(body.etag.take());
         self.body.insert(body).next().await
-    }
-}
-
-impl Places {
-    pub fn new(held: Vec<Option<OwnedSemaphorePermit>>, aside: Arc<Semaphore>) -> Places {
-        Places { held, aside: Some(aside) }
-    }
-
-    /// Whether it has given up its places just now. Without a place aside it keeps them, so that few are open in all.
-    fn step_aside(&mut self) -> bool {
-        let place = self.aside.clone().and_then(|aside| aside.try_acquire_owned().ok());
-        let is_aside = place.is_some();
-        if is_aside {
-            self.held = vec![place];
-            self.aside = None;
-        }
-        is_aside
     }
 }
 

@@ -13,7 +13,7 @@ use std::{
 
 use time::OffsetDateTime;
 use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore, mpsc},
+    sync::{OwnedSemaphorePermit, mpsc},
     task::JoinSet,
     time::{Instant, sleep_until},
 };
@@ -21,38 +21,18 @@ use tokio::{
 use super::{
     failure::{Failure, NotAlerted},
     report::{Acknowledged, Report, Response},
+    scanner::{Detector, FromScan, Scanner},
 };
 use crate::{
     dedup::IncidentKey,
     delivery::{Delivered, Delivery},
-    engine::{
-        error::FileEnd,
-        pending::PendingMatch,
-        reader::{Candidate, Places, Reader},
-    },
-    rule::{Match, Rules},
-    scan::Needles,
+    engine::{error::FileEnd, pending::PendingMatch, reader::Reader},
+    rule::Rules,
     trail::{
         log_file::{Handling, LogFile, S3Object},
         record::Record,
     },
 };
-
-/// Measured for a batch of 100 small log files with a latency of 30 ms each (`make bench`; goal 130 ms):
-///
-/// | at once | wall, ms | CPU per log file, ms | peak memory, MiB |
-/// |---|---|---|---|
-/// | 16 | 249 | 0.42 | 12.0 |
-/// | 32 | 155 | 0.41 | 12.4 |
-/// | 64 | 105 | 0.39 | 13.9 |
-/// | 128 | 72 | 0.33 | 15.6 |
-///
-/// Each may keep 1 MiB of its log file for a second pass, so in the worst case 128 would take twice the memory of 64.
-const LOG_FILES_AT_ONCE: usize = 64;
-
-/// A large log file is opened only when few others are, so that its connection does not idle until S3 closes it.
-const LARGE_BYTES: u64 = 8 * 1024 * 1024;
-const LARGE_AT_ONCE: usize = 2;
 
 /// How soon the claim of another invocation is looked at again. Most claims take less than a second.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
@@ -61,13 +41,6 @@ const LOOK_AGAIN: Duration = Duration::from_secs(1);
 const MAX_SUPPRESSED: usize = 100;
 /// Together they take a small part of the memory for records, so that scans never wait for them alone.
 const MAX_SUPPRESSED_BYTES: usize = 16 * 1024;
-
-/// What the scans look for.
-#[derive(Clone)]
-pub(super) struct Detector {
-    pub needles: Arc<Needles>,
-    pub rules: Rules,
-}
 
 /// A match, the number of its item, and its share of the memory for records.
 pub(super) struct QueuedMatch {
@@ -101,32 +74,11 @@ struct RunningScan {
     has_ended: bool,
 }
 
-/// What a scan sends. `scan` is its number.
-enum FromScan {
-    Match { scan: usize, log_file: Arc<LogFile>, matched: Box<Match>, memory: Option<OwnedSemaphorePermit> },
-    End { scan: usize, end: FileEnd, milliseconds: u64 },
-}
-
-/// What a scan needs.
-#[derive(Clone)]
-struct Scanner {
-    reader: Reader,
-    detector: Detector,
-    at_once: Arc<Semaphore>,
-    large: Arc<Semaphore>,
-    /// For log files that inflate to far more than expected: what else there is must not wait for their places.
-    aside: Arc<Semaphore>,
-    out: mpsc::Sender<FromScan>,
-}
-
 impl MatchQueue {
     /// Starts to scan the log files of a delivery.
     pub fn scan(reader: &Reader, detector: &Detector, delivery: Delivery) -> MatchQueue {
         let (out, found) = mpsc::channel(16);
-        let at_once = Arc::new(Semaphore::new(LOG_FILES_AT_ONCE));
-        let large = Arc::new(Semaphore::new(LARGE_AT_ONCE));
-        let aside = Arc::new(Semaphore::new(LOG_FILES_AT_ONCE));
-        let scanner = Scanner { reader: reader.clone(), detector: detector.clone(), at_once, large, aside, out };
+        let scanner = Scanner::new(reader, detector, out);
         let mut objects = Vec::new();
         let mut queue = MatchQueue {
             report: Report::new(delivery.from_queue),
@@ -297,25 +249,5 @@ impl MatchQueue {
     fn push(&mut self, queued: QueuedMatch) {
         let queue = if queued.pending.matched.is_urgent() { &mut self.urgent } else { &mut self.ready };
         queue.push_back(queued);
-    }
-}
-
-impl Scanner {
-    async fn scan(self, scan: usize, object: S3Object) {
-        let mut places = vec![self.at_once.acquire_owned().await.ok()];
-        if object.size.is_some_and(|size| size > LARGE_BYTES) {
-            places.push(self.large.acquire_owned().await.ok());
-        }
-        let places = Places::new(places, self.aside);
-        let started = Instant::now();
-        let judge = |log_file: &Arc<LogFile>, mut candidate: Candidate| {
-            candidate.shrink();
-            let matched = Box::new(self.detector.rules.judge(candidate.record)?);
-            Some(FromScan::Match { scan, log_file: log_file.clone(), matched, memory: candidate.memory })
-        };
-        let (_, end) = self.reader.scan(object, scan, Some(places), &self.detector.needles, judge, &self.out).await;
-        let milliseconds = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-        // Nothing receives it after the invocation's time has ended.
-        let _ = self.out.send(FromScan::End { scan, end, milliseconds }).await;
     }
 }

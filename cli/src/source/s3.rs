@@ -16,7 +16,8 @@ use quarantine_alert::{
     },
     engine::{
         error::FileEnd,
-        reader::{Candidate, KEPT_BYTES, Reader, Resources},
+        reader::{Candidate, KEPT_BYTES, Reader},
+        resources::Resources,
     },
     scan::{Form, OtherText, Settings},
     trail::log_file::{Handling, LogFile, S3Object},

@@ -5,6 +5,8 @@ use bytes::{Buf, Bytes};
 use super::{OtherText, PassState, STORED_AT_ONCE, Settings};
 use crate::scan::{Fault, Form, Needles, inflate::Inflate, needles::Search};
 
+const EARLY_BYTES: usize = 8192;
+
 pub(super) struct FirstPass<'n> {
     inflate: Inflate,
     search: Search<'n>,
@@ -69,9 +71,8 @@ impl<'n> FirstPass<'n> {
         if self.first_byte.is_none() {
             self.first_byte = block.iter().find(is_text).copied();
             // Programs, films and archives contain a zero early on.
-            let has_zero = block.contains(&0);
-            let is_binary = has_zero && !self.inflate.is_gzip();
-            if self.settings.other_text == OtherText::FirstBlock || is_binary {
+            let has_zero = block[..block.len().min(EARLY_BYTES)].contains(&0);
+            if self.settings.other_text == OtherText::FirstBlock || has_zero && !self.inflate.is_gzip() {
                 self.begins_like_json()?;
             }
         }

@@ -1,0 +1,241 @@
+//! What is known of one entity, and the decision on one of its matches.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Claim, Decision, FLOOD_BOUND, IncidentKey, LEASE, Question};
+
+/// 1,000 incidents take at most 330 KB. A DynamoDB item can have 400 KB.
+pub(super) const MAX_INCIDENTS: usize = 1000;
+const MAX_REMOVALS: usize = 100;
+
+/// A document is kept this long after its last change, so that a replay of a year's logs finds its incidents.
+const KEPT_SECONDS: i64 = 400 * 24 * 60 * 60;
+
+/// The known incidents of an entity. Times are in seconds since 1970.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Document {
+    /// The entity's key.
+    pub dedup_key: String,
+    /// 0 if the table has no document yet.
+    pub version: u64,
+    pub expires_at: i64,
+    pub(super) incidents: Vec<Incident>,
+    /// The event times of removals beyond the flood bound, which end incidents although nothing was sent for them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    removals: Vec<i64>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Incident {
+    /// The dedup key.
+    key: String,
+    /// `eventTime` of the first match that was claimed.
+    start: i64,
+    #[serde(flatten)]
+    state: State,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+enum State {
+    Alerted { alerted_at: i64 },
+    Claimed { owner: String, until: i64 },
+}
+
+impl Document {
+    /// The document of an entity without known incidents.
+    pub fn unknown(entity: &str) -> Document {
+        Document { dedup_key: entity.into(), version: 0, expires_at: 0, incidents: Vec::new(), removals: Vec::new() }
+    }
+
+    /// Decides on a match by the incidents of its key that it belongs to.
+    pub fn decide(&self, question: &Question) -> Decision {
+        let same = || self.known(question.now).iter().filter(|incident| self.is_same(incident, question));
+        if same().any(|incident| matches!(incident.state, State::Alerted { .. })) {
+            return Decision::Suppress;
+        }
+        let claims = || {
+            same().filter_map(|incident| match &incident.state {
+                State::Claimed { owner, until } => Some((incident.start, owner, *until)),
+                State::Alerted { .. } => None,
+            })
+        };
+        let claim = |start| self.claim(question, start);
+        if let Some((start, ..)) = claims().find(|(_, owner, _)| *owner == question.token) {
+            return Decision::Claimed { claim: claim(start) };
+        }
+        if let Some((.., until)) = claims().find(|(.., until)| question.now < *until) {
+            return Decision::Wait { until };
+        }
+        let start = match claims().next() {
+            // An owner whose lease has ended crashed. Its start is kept, so that the alert keeps its id.
+            Some((start, ..)) => start,
+            None => match self.flood(question) {
+                Some(decision) => return decision,
+                None => question.key.event_time,
+            },
+        };
+        let until = question.now + LEASE.as_secs() as i64;
+        let state = State::Claimed { owner: question.token.into(), until };
+        let incident = Incident { key: question.key.dedup_key.clone(), start, state };
+        Decision::Claim { claim: claim(start), document: self.with(incident, question.now) }
+    }
+
+    /// The decision, if it rests on alerted incidents alone, which are final. Then a copy of the document need not be current.
+    pub fn final_decision(&self, question: &Question) -> Option<Decision> {
+        match self.decide(question) {
+            decision @ (Decision::Suppress | Decision::Flooded { document: None }) => Some(decision),
+            _ => None,
+        }
+    }
+
+    /// The document after the claim's alert was published. `None` if another process has taken over the claim.
+    pub fn completed(&self, claim: &Claim, now: i64) -> Option<Document> {
+        let is_ours = |incident: &&Incident| {
+            incident.key == claim.dedup_key
+                && incident.start == claim.start
+                && matches!(&incident.state, State::Claimed { owner, .. } if *owner == claim.token)
+        };
+        let incident = self.known(now).iter().find(is_ours)?;
+        Some(self.with(Incident { state: State::Alerted { alerted_at: now }, ..incident.clone() }, now))
+    }
+
+    /// Whether the match belongs to the incident: less than one period before or after it, with no removal in between.
+    fn is_same(&self, incident: &Incident, question: &Question) -> bool {
+        let IncidentKey { dedup_key, event_time, has_window, .. } = question.key;
+        let is_near = || incident.start.abs_diff(*event_time) < question.period.as_secs();
+        incident.key == *dedup_key && (!has_window || is_near() && !self.is_removed_between(incident.start, question))
+    }
+
+    /// A removal ends an incident, however soon the next one follows.
+    fn is_removed_between(&self, start: i64, question: &Question) -> bool {
+        let event_time = question.key.event_time;
+        let between = start.min(event_time)..=start.max(event_time);
+        // Duplicates have one time, even if the removal came within the same second.
+        start != event_time
+            && !is_removal(&question.key.dedup_key)
+            && self.removals(question).any(|removal| between.contains(&removal))
+    }
+
+    /// The event times of all known removals.
+    fn removals(&self, question: &Question) -> impl Iterator<Item = i64> {
+        let known = self.known(question.now).iter().filter(|incident| is_removal(&incident.key));
+        let flooded = if self.has_expired(question.now) { &[][..] } else { &self.removals };
+        known.map(|incident| incident.start).chain(flooded.iter().copied()).chain(question.removals.iter().copied())
+    }
+
+    /// Decides on a match that would be one incident too many. Only alerts flood: a claim may yet be given up.
+    fn flood(&self, question: &Question) -> Option<Decision> {
+        if question.key.by_aws {
+            return None;
+        }
+        let alerted = |incident: &Incident| matches!(incident.state, State::Alerted { .. });
+        if self.neighbors(question, alerted) >= FLOOD_BOUND {
+            return Some(Decision::Flooded { document: self.with_flooded(question) });
+        }
+        let until = |incident: &Incident| match incident.state {
+            State::Claimed { until, .. } if question.now < until => Some(until),
+            State::Claimed { .. } | State::Alerted { .. } => None,
+        };
+        if self.neighbors(question, |incident| alerted(incident) || until(incident).is_some()) < FLOOD_BOUND {
+            return None;
+        }
+        let until = self.known(question.now).iter().filter_map(until).min()?;
+        Some(Decision::Wait { until })
+    }
+
+    /// The document with a removal beyond the flood bound, if that ends an incident of AWS that nothing has ended yet.
+    fn with_flooded(&self, question: &Question) -> Option<Document> {
+        let IncidentKey { dedup_key, event_time, has_window, .. } = question.key;
+        let ends = |incident: &Incident| {
+            let since = incident.start + 1..=*event_time;
+            !is_counted(&incident.key)
+                && since.contains(event_time)
+                && event_time.abs_diff(incident.start) < question.period.as_secs()
+                && !self
+                    .removals(&Question { removals: &[], ..question.clone() })
+                    .any(|removal| since.contains(&removal))
+        };
+        if !is_removal(dedup_key) || !has_window || !self.known(question.now).iter().any(ends) {
+            return None;
+        }
+        let mut removals = if self.has_expired(question.now) { Vec::new() } else { self.removals.clone() };
+        removals.push(*event_time);
+        removals.sort_unstable();
+        removals.drain(..removals.len().saturating_sub(MAX_REMOVALS));
+        Some(Document { version: self.version + 1, removals, ..self.clone() })
+    }
+
+    /// The most other incidents of this kind, those of AWS's own calls excepted, that any period around the match contains.
+    fn neighbors(&self, question: &Question, is_of_kind: impl Fn(&Incident) -> bool) -> usize {
+        let period = i64::try_from(question.period.as_secs()).unwrap_or(i64::MAX);
+        let IncidentKey { dedup_key, event_time, .. } = question.key;
+        let event_time = *event_time;
+        // Records without a time are not near each other.
+        let is_counted = |incident: &&Incident| {
+            is_counted(&incident.key)
+                && incident.start != 0
+                && is_of_kind(incident)
+                && (&incident.key, incident.start) != (dedup_key, event_time)
+        };
+        let starts: Vec<i64> =
+            self.known(question.now).iter().filter(is_counted).map(|incident| incident.start).collect();
+        let begins = starts.iter().copied().filter(|start| *start <= event_time).chain([event_time]);
+        let periods = begins.filter(|begin| event_time - begin < period);
+        let count = |begin: i64| starts.iter().filter(|start| **start >= begin && **start - begin < period).count();
+        periods.map(count).max().unwrap_or(0)
+    }
+
+    fn claim(&self, question: &Question, start: i64) -> Claim {
+        Claim {
+            entity: self.dedup_key.clone(),
+            dedup_key: question.key.dedup_key.clone(),
+            start,
+            token: question.token.into(),
+            is_last: !question.key.by_aws && self.neighbors(question, |_| true) + 1 == FLOOD_BOUND,
+        }
+    }
+
+    /// DynamoDB deletes expired items late, so an expired document counts as deleted.
+    fn known(&self, now: i64) -> &[Incident] {
+        if self.has_expired(now) { &[] } else { &self.incidents }
+    }
+
+    fn has_expired(&self, now: i64) -> bool {
+        self.expires_at <= now
+    }
+
+    fn with(&self, incident: Incident, now: i64) -> Document {
+        let is_other = |known: &&Incident| (&known.key, known.start) != (&incident.key, incident.start);
+        let mut incidents: Vec<Incident> = self.known(now).iter().filter(is_other).cloned().collect();
+        if incidents.len() >= MAX_INCIDENTS {
+            // Forgetting an alerted incident can duplicate an alert. Forgetting a claim could lose one.
+            let alerted = incidents.iter().enumerate().filter_map(|(at, incident)| match incident.state {
+                State::Alerted { alerted_at } => Some((alerted_at, at)),
+                State::Claimed { .. } => None,
+            });
+            if let Some((_, oldest)) = alerted.min() {
+                incidents.swap_remove(oldest);
+            }
+        }
+        incidents.push(incident);
+        incidents.sort_by_key(|incident| incident.start);
+        Document {
+            dedup_key: self.dedup_key.clone(),
+            version: self.version + 1,
+            expires_at: now + KEPT_SECONDS,
+            incidents,
+            removals: if self.has_expired(now) { Vec::new() } else { self.removals.clone() },
+        }
+    }
+}
+
+/// Whether a dedup key is of a removal. Names in it have no colon.
+fn is_removal(dedup_key: &str) -> bool {
+    dedup_key.contains(":removed")
+}
+
+/// Whether an incident counts toward the flood bound: anyone can prompt it.
+pub(super) fn is_counted(dedup_key: &str) -> bool {
+    is_removal(dedup_key) || dedup_key.contains(":by-hand")
+}

@@ -1,0 +1,235 @@
+use super::{
+    document::{MAX_INCIDENTS, is_counted},
+    memory::MAX_DOCUMENTS,
+    *,
+};
+
+const MINUTE: i64 = 60;
+const NOW: i64 = 1_700_000_000;
+const QUARANTINED: &str = "rule:1:user:alice:quarantined";
+const BY_HAND: &str = "rule:1:user:alice:quarantined:by-hand";
+
+fn key(dedup_key: &str, event_time: i64) -> IncidentKey {
+    let by_aws = !is_counted(dedup_key);
+    IncidentKey { entity: "e".into(), dedup_key: dedup_key.into(), event_time, has_window: true, by_aws }
+}
+
+fn removal(event_time: i64) -> IncidentKey {
+    key(&format!("removed-rule:1:user:alice:removed:r-{event_time}"), event_time)
+}
+
+fn question<'a>(key: &'a IncidentKey, token: &'a str, now: i64) -> Question<'a> {
+    Question { key, removals: &[], token, now, period: Duration::from_secs(3600) }
+}
+
+fn claimed(decision: Decision) -> (Claim, Document) {
+    match decision {
+        Decision::Claim { claim, document } => (claim, document),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// The document once a match is alerted, too.
+fn alert(document: &Document, key: &IncidentKey) -> Document {
+    let (claim, document) = claimed(document.decide(&question(key, "a", NOW)));
+    document.completed(&claim, NOW).unwrap()
+}
+
+fn alerted(keys: &[IncidentKey]) -> Document {
+    keys.iter().fold(Document::unknown("e"), |document, key| alert(&document, key))
+}
+
+fn decide(document: &Document, key: &IncidentKey) -> Decision {
+    document.decide(&question(key, "b", NOW))
+}
+
+#[test]
+fn an_alerted_incident_suppresses_for_less_than_one_period_on_either_side() {
+    // 10:07 alerts, 11:06 is suppressed, 11:07 alerts.
+    let document = alerted(&[key(QUARANTINED, NOW)]);
+    for minutes in [-59, 0, 59] {
+        assert_eq!(decide(&document, &key(QUARANTINED, NOW + minutes * MINUTE)), Decision::Suppress, "{minutes}");
+    }
+    for minutes in [-60, 60] {
+        let (claim, _) = claimed(decide(&document, &key(QUARANTINED, NOW + minutes * MINUTE)));
+        assert_eq!(claim.start(), NOW + minutes * MINUTE);
+    }
+}
+
+#[test]
+fn an_attach_by_others_does_not_suppress_that_of_aws() {
+    let document = alerted(&[key(BY_HAND, NOW)]);
+    claimed(decide(&document, &key(QUARANTINED, NOW)));
+}
+
+#[test]
+fn a_removal_ends_an_incident_however_soon_the_next_one_follows() {
+    let quarantined = key(QUARANTINED, NOW);
+    let document = alerted(&[quarantined.clone(), removal(NOW + 10 * MINUTE)]);
+    let again = key(QUARANTINED, NOW + 30 * MINUTE);
+    claimed(decide(&document, &again));
+    // Not for duplicates of the first, nor for what happened between it and its removal.
+    assert_eq!(decide(&document, &quarantined), Decision::Suppress);
+    assert_eq!(decide(&document, &key(QUARANTINED, NOW + 9 * MINUTE)), Decision::Suppress);
+    // Nor does a removal of the same second make a duplicate an incident.
+    let document = alerted(&[quarantined.clone(), removal(NOW)]);
+    assert_eq!(decide(&document, &quarantined), Decision::Suppress);
+    claimed(decide(&document, &again));
+}
+
+#[test]
+fn a_removal_that_waits_in_this_process_counts_as_known() {
+    let document = alerted(&[key(QUARANTINED, NOW)]);
+    let again = key(QUARANTINED, NOW + 30 * MINUTE);
+    assert_eq!(decide(&document, &again), Decision::Suppress);
+    let removals = [NOW + 10 * MINUTE];
+    claimed(document.decide(&Question { removals: &removals, ..question(&again, "b", NOW) }));
+}
+
+#[test]
+fn attaching_and_detaching_in_a_loop_alerts_ten_times_a_period_and_aws_still_does() {
+    let mut document = Document::unknown("e");
+    let mut decisions = Vec::new();
+    for n in 0..30 {
+        let at = NOW + n * MINUTE;
+        let key = if n % 2 == 0 { key(BY_HAND, at) } else { removal(at) };
+        match decide(&document, &key) {
+            Decision::Claim { claim, document: with_claim } => {
+                document = with_claim.completed(&claim, NOW).unwrap();
+                decisions.push(claim.is_last());
+            }
+            other => assert_eq!(other, Decision::Flooded { document: None }),
+        }
+    }
+    // The tenth announces that no more follow.
+    assert_eq!(decisions, [&[false; 9][..], &[true]].concat());
+    claimed(decide(&document, &key(QUARANTINED, NOW + 20 * MINUTE)));
+    claimed(decide(&document, &removal(NOW + 70 * MINUTE)));
+    // In any order of arrival: a period that begins before the loop and ends within it is full, too.
+    assert_eq!(decide(&document, &removal(NOW - 50 * MINUTE)), Decision::Flooded { document: None });
+    claimed(decide(&document, &removal(NOW - 60 * MINUTE)));
+}
+
+#[test]
+fn a_removal_beyond_the_flood_bound_still_ends_an_incident_of_aws() {
+    let removals: Vec<IncidentKey> = (0..10).map(|n| removal(NOW + n)).collect();
+    let document = alert(&alerted(&removals), &key(QUARANTINED, NOW + 20 * MINUTE));
+    let again = key(QUARANTINED, NOW + 25 * MINUTE);
+    assert_eq!(decide(&document, &again), Decision::Suppress);
+    let Decision::Flooded { document: Some(document) } = decide(&document, &removal(NOW + 21 * MINUTE)) else {
+        panic!("it was forgotten");
+    };
+    let document = alert(&document, &again);
+    assert_eq!(decide(&document, &key(QUARANTINED, NOW + 20 * MINUTE)), Decision::Suppress);
+    // The first to end it is enough.
+    assert_eq!(decide(&document, &removal(NOW + 22 * MINUTE)), Decision::Flooded { document: None });
+}
+
+#[test]
+fn only_alerts_flood() {
+    let mut document = alerted(&(0..8).map(|n| removal(NOW + n)).collect::<Vec<_>>());
+    let (ninth, with_claim) = claimed(document.decide(&question(&removal(NOW + 8), "ninth", NOW)));
+    assert!(!ninth.is_last());
+    document = with_claim;
+    let (tenth, with_claim) = claimed(document.decide(&question(&removal(NOW + 9), "tenth", NOW)));
+    assert!(tenth.is_last());
+    document = with_claim;
+    // The claims may yet fail, so one more waits for them, and is next if they do.
+    let until = NOW + LEASE.as_secs() as i64;
+    assert_eq!(document.decide(&question(&removal(NOW + 10), "b", NOW)), Decision::Wait { until });
+    claimed(document.decide(&question(&removal(NOW + 10), "b", until)));
+    // Who takes over the tenth announces the bound, and who takes over the ninth does not count it twice.
+    let again = claimed(document.decide(&question(&removal(NOW + 9), "b", until))).0;
+    assert!(again.is_last());
+}
+
+#[test]
+fn a_key_without_a_window_identifies_its_record_at_any_time() {
+    let undated = IncidentKey { has_window: false, event_time: 0, ..key("rule:1:user:alice:quarantined:e-1", 0) };
+    let document = alerted(std::slice::from_ref(&undated));
+    assert_eq!(decide(&document, &undated), Decision::Suppress);
+    let ahead = IncidentKey { event_time: NOW + 55 * MINUTE, ..undated.clone() };
+    assert_eq!(decide(&document, &ahead), Decision::Suppress);
+    claimed(decide(&document, &IncidentKey { dedup_key: "rule:1:user:alice:quarantined:e-2".into(), ..undated }));
+    claimed(decide(&document, &key(QUARANTINED, NOW)));
+}
+
+#[test]
+fn a_write_with_a_lost_response_is_recognized_by_its_token() {
+    let key = key(QUARANTINED, NOW);
+    let (claim, document) = claimed(Document::unknown("e").decide(&question(&key, "a", NOW)));
+    assert_eq!(document.decide(&question(&key, "a", NOW + 1)), Decision::Claimed { claim });
+}
+
+#[test]
+fn others_wait_for_a_live_lease_and_take_over_an_expired_one_with_its_start() {
+    let (_, document) = claimed(Document::unknown("e").decide(&question(&key(QUARANTINED, NOW), "a", NOW)));
+    let later = key(QUARANTINED, NOW + MINUTE);
+    assert_eq!(document.decide(&question(&later, "b", NOW + 24)), Decision::Wait { until: NOW + 25 });
+    let (claim, document) = claimed(document.decide(&question(&later, "b", NOW + 25)));
+    assert_eq!((claim.start(), document.version), (NOW, 2));
+}
+
+#[test]
+fn an_owner_cannot_complete_a_claim_that_was_taken_over() {
+    let key = key(QUARANTINED, NOW);
+    let (old, document) = claimed(Document::unknown("e").decide(&question(&key, "a", NOW)));
+    let (new, document) = claimed(document.decide(&question(&key, "b", NOW + 25)));
+    assert_eq!(document.completed(&old, NOW + 26), None);
+    let document = document.completed(&new, NOW + 26).unwrap();
+    assert_eq!(document.decide(&question(&key, "c", NOW + 27)), Decision::Suppress);
+}
+
+#[test]
+fn an_expired_document_counts_as_empty_but_keeps_its_version() {
+    let key = key(QUARANTINED, NOW);
+    let document = alerted(std::slice::from_ref(&key));
+    let (_, renewed) = claimed(document.decide(&question(&key, "b", document.expires_at)));
+    assert_eq!((renewed.version, renewed.incidents.len()), (document.version + 1, 1));
+}
+
+#[test]
+fn a_full_document_forgets_the_oldest_alert_and_never_a_claim() {
+    let mut document = Document::unknown("e");
+    let (claim, first) = claimed(document.decide(&question(&key(QUARANTINED, 0), "first", NOW)));
+    document = first;
+    for n in 1..=1200 {
+        let (claim, with_claim) = claimed(document.decide(&question(&key(QUARANTINED, n * 3600), "a", NOW + n)));
+        document = with_claim.completed(&claim, NOW + n).unwrap();
+    }
+    assert_eq!(document.incidents.len(), MAX_INCIDENTS);
+    assert!(document.completed(&claim, NOW + 2000).is_some());
+    let is_known = |n: i64| decide(&document, &key(QUARANTINED, n * 3600)) == Decision::Suppress;
+    assert!(!is_known(1) && !is_known(201) && is_known(202) && is_known(1200));
+}
+
+#[test]
+fn memory_is_bounded_and_knows_what_is_alerted() {
+    let mut memory = Memory::default();
+    let key = key(QUARANTINED, NOW);
+    let (claim, document) = claimed(Document::unknown("e").decide(&question(&key, "a", NOW)));
+    memory.store(document.clone());
+    assert_eq!(memory.final_decision(&question(&key, "b", NOW), 1), None, "a claim is not final");
+    memory.store(document.completed(&claim, NOW).unwrap());
+    assert_eq!(memory.final_decision(&question(&key, "b", NOW), 2), Some(Decision::Suppress));
+    // What this process did without the table may hide what others did.
+    assert_eq!(memory.final_decision(&question(&key, "b", NOW), 1), None);
+    (0..2500).for_each(|n| memory.store(Document::unknown(&n.to_string())));
+    assert!(memory.0.len() <= MAX_DOCUMENTS);
+}
+
+#[test]
+fn the_stored_form_of_a_document_is_stable() {
+    let later = key(QUARANTINED, NOW + 3600);
+    let (_, document) = claimed(alerted(&[key(QUARANTINED, NOW)]).decide(&question(&later, "t", NOW)));
+    assert_eq!(
+        serde_json::to_value(&document).unwrap(),
+        serde_json::json!({
+            "dedup_key": "e", "version": 3, "expires_at": NOW + 400 * 86_400,
+            "incidents": [
+                { "key": QUARANTINED, "start": NOW, "alerted_at": NOW },
+                { "key": QUARANTINED, "start": NOW + 3600, "owner": "t", "until": NOW + 25 },
+            ],
+        })
+    );
+}
