@@ -67,14 +67,11 @@ impl Document {
         if let Some((.., until)) = claims().find(|(.., until)| question.now < *until) {
             return Decision::Wait { until };
         }
-        let start = match claims().next() {
-            // An owner whose lease has ended crashed. Its start is kept, so that the alert keeps its id.
-            Some((start, ..)) => start,
-            None => match self.flood(question) {
-                Some(decision) => return decision,
-                None => question.key.event_time,
-            },
-        };
+        // An owner whose lease has ended crashed. Its start is kept, so that the alert keeps its id.
+        let start = claims().next().map_or(question.key.event_time, |(start, ..)| start);
+        if let Some(decision) = self.flood(question, start) {
+            return decision;
+        }
         let until = question.now + LEASE.as_secs() as i64;
         let state = State::Claimed { owner: question.token.into(), until };
         let incident = Incident { key: question.key.dedup_key.clone(), start, state };
@@ -125,19 +122,20 @@ impl Document {
     }
 
     /// Decides on a match that would be one incident too many. Only alerts flood: a claim may yet be given up.
-    fn flood(&self, question: &Question) -> Option<Decision> {
+    fn flood(&self, question: &Question, start: i64) -> Option<Decision> {
         if question.key.by_aws {
             return None;
         }
         let alerted = |incident: &Incident| matches!(incident.state, State::Alerted { .. });
-        if self.neighbors(question, alerted) >= FLOOD_BOUND {
+        if self.neighbors(question, start, alerted) >= FLOOD_BOUND {
             return Some(Decision::Flooded { document: self.with_flooded(question) });
         }
         let until = |incident: &Incident| match incident.state {
             State::Claimed { until, .. } if question.now < until => Some(until),
             State::Claimed { .. } | State::Alerted { .. } => None,
         };
-        if self.neighbors(question, |incident| alerted(incident) || until(incident).is_some()) < FLOOD_BOUND {
+        let counts = |incident: &Incident| alerted(incident) || until(incident).is_some();
+        if self.neighbors(question, start, counts) < FLOOD_BOUND {
             return None;
         }
         let until = self.known(question.now).iter().filter_map(until).min()?;
@@ -166,22 +164,20 @@ impl Document {
         Some(Document { version: self.version + 1, removals, ..self.clone() })
     }
 
-    /// The most other incidents of this kind, those of AWS's own calls excepted, that any period around the match contains.
-    fn neighbors(&self, question: &Question, is_of_kind: impl Fn(&Incident) -> bool) -> usize {
+    /// The most other incidents of this kind, those of AWS's own calls excepted, that any period around the start contains.
+    fn neighbors(&self, question: &Question, own_start: i64, is_of_kind: impl Fn(&Incident) -> bool) -> usize {
         let period = i64::try_from(question.period.as_secs()).unwrap_or(i64::MAX);
-        let IncidentKey { dedup_key, event_time, .. } = question.key;
-        let event_time = *event_time;
         // Records without a time are not near each other.
         let is_counted = |incident: &&Incident| {
             is_counted(&incident.key)
                 && incident.start != 0
                 && is_of_kind(incident)
-                && (&incident.key, incident.start) != (dedup_key, event_time)
+                && (&incident.key, incident.start) != (&question.key.dedup_key, own_start)
         };
         let starts: Vec<i64> =
             self.known(question.now).iter().filter(is_counted).map(|incident| incident.start).collect();
-        let begins = starts.iter().copied().filter(|start| *start <= event_time).chain([event_time]);
-        let periods = begins.filter(|begin| event_time - begin < period);
+        let begins = starts.iter().copied().filter(|start| *start <= own_start).chain([own_start]);
+        let periods = begins.filter(|begin| own_start - begin < period);
         let count = |begin: i64| starts.iter().filter(|start| **start >= begin && **start - begin < period).count();
         periods.map(count).max().unwrap_or(0)
     }
@@ -192,7 +188,7 @@ impl Document {
             dedup_key: question.key.dedup_key.clone(),
             start,
             token: question.token.into(),
-            is_last: !question.key.by_aws && self.neighbors(question, |_| true) + 1 == FLOOD_BOUND,
+            is_last: !question.key.by_aws && self.neighbors(question, start, |_| true) + 1 == FLOOD_BOUND,
         }
     }
 

@@ -141,6 +141,10 @@ fn only_alerts_flood() {
     // Who takes over the tenth announces the bound, and who takes over the ninth does not count it twice.
     let again = claimed(document.decide(&question(&removal(NOW + 9), "b", until))).0;
     assert!(again.is_last());
+    // A claim that was given up does not become one alert too many.
+    let (_, abandoned) = claimed(Document::unknown("e").decide(&question(&removal(NOW), "a", NOW - 100)));
+    let document = (1..=10).fold(abandoned, |document, n| alert(&document, &removal(NOW + n)));
+    assert_eq!(decide(&document, &removal(NOW)), Decision::Flooded { document: None });
 }
 
 #[test]
