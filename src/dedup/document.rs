@@ -42,6 +42,20 @@ enum State {
     Claimed { owner: String, until: i64 },
 }
 
+impl Incident {
+    fn is_alerted(&self) -> bool {
+        matches!(self.state, State::Alerted { .. })
+    }
+
+    /// Until when another process may alert it, in seconds since 1970. `None` if it is alerted or its claim was given up.
+    fn lease(&self, now: i64) -> Option<i64> {
+        match self.state {
+            State::Claimed { until, .. } if now < until => Some(until),
+            State::Claimed { .. } | State::Alerted { .. } => None,
+        }
+    }
+}
+
 impl Document {
     /// The document of an entity without known incidents.
     pub fn unknown(entity: &str) -> Document {
@@ -51,7 +65,7 @@ impl Document {
     /// Decides on a match by the incidents of its key that it belongs to.
     pub fn decide(&self, question: &Question) -> Decision {
         let same = || self.known(question.now).iter().filter(|incident| self.is_same(incident, question));
-        if same().any(|incident| matches!(incident.state, State::Alerted { .. })) {
+        if same().any(Incident::is_alerted) {
             return Decision::Suppress;
         }
         let claims = || {
@@ -111,14 +125,14 @@ impl Document {
         // Duplicates have one time, even if the removal came within the same second.
         start != event_time
             && !is_removal(&question.key.dedup_key)
-            && self.removals(question).any(|removal| between.contains(&removal))
+            && self.removals(question.now).chain(question.removals.iter().copied()).any(|r| between.contains(&r))
     }
 
-    /// The event times of all known removals.
-    fn removals(&self, question: &Question) -> impl Iterator<Item = i64> {
-        let known = self.known(question.now).iter().filter(|incident| is_removal(&incident.key));
-        let flooded = if self.has_expired(question.now) { &[][..] } else { &self.removals };
-        known.map(|incident| incident.start).chain(flooded.iter().copied()).chain(question.removals.iter().copied())
+    /// The event times of the removals in the document.
+    fn removals(&self, now: i64) -> impl Iterator<Item = i64> {
+        let known = self.known(now).iter().filter(|incident| is_removal(&incident.key));
+        let flooded = if self.has_expired(now) { &[][..] } else { &self.removals };
+        known.map(|incident| incident.start).chain(flooded.iter().copied())
     }
 
     /// Decides on a match that would be one incident too many. Only alerts flood: a claim may yet be given up.
@@ -126,19 +140,15 @@ impl Document {
         if question.key.by_aws {
             return None;
         }
-        let alerted = |incident: &Incident| matches!(incident.state, State::Alerted { .. });
-        if self.neighbors(question, start, alerted) >= FLOOD_BOUND {
+        if self.neighbors(question, start, Incident::is_alerted) >= FLOOD_BOUND {
             return Some(Decision::Flooded { document: self.with_flooded(question) });
         }
-        let until = |incident: &Incident| match incident.state {
-            State::Claimed { until, .. } if question.now < until => Some(until),
-            State::Claimed { .. } | State::Alerted { .. } => None,
-        };
-        let counts = |incident: &Incident| alerted(incident) || until(incident).is_some();
-        if self.neighbors(question, start, counts) < FLOOD_BOUND {
+        let lease = |incident: &Incident| incident.lease(question.now);
+        if self.neighbors(question, start, |incident| incident.is_alerted() || lease(incident).is_some()) < FLOOD_BOUND
+        {
             return None;
         }
-        let until = self.known(question.now).iter().filter_map(until).min()?;
+        let until = self.known(question.now).iter().filter_map(lease).min()?;
         Some(Decision::Wait { until })
     }
 
@@ -148,16 +158,14 @@ impl Document {
         let ends = |incident: &Incident| {
             let since = incident.start + 1..=*event_time;
             !is_counted(&incident.key)
-                && since.contains(event_time)
+                && !since.is_empty()
                 && event_time.abs_diff(incident.start) < question.period.as_secs()
-                && !self
-                    .removals(&Question { removals: &[], ..question.clone() })
-                    .any(|removal| since.contains(&removal))
+                && !self.removals(question.now).any(|removal| since.contains(&removal))
         };
         if !is_removal(dedup_key) || !has_window || !self.known(question.now).iter().any(ends) {
             return None;
         }
-        let mut removals = if self.has_expired(question.now) { Vec::new() } else { self.removals.clone() };
+        let mut removals = self.removals.clone();
         removals.push(*event_time);
         removals.sort_unstable();
         removals.drain(..removals.len().saturating_sub(MAX_REMOVALS));
@@ -183,12 +191,13 @@ impl Document {
     }
 
     fn claim(&self, question: &Question, start: i64) -> Claim {
+        let counts = |incident: &Incident| incident.is_alerted() || incident.lease(question.now).is_some();
         Claim {
             entity: self.dedup_key.clone(),
             dedup_key: question.key.dedup_key.clone(),
             start,
             token: question.token.into(),
-            is_last: !question.key.by_aws && self.neighbors(question, start, |_| true) + 1 == FLOOD_BOUND,
+            is_last: !question.key.by_aws && self.neighbors(question, start, counts) + 1 == FLOOD_BOUND,
         }
     }
 
