@@ -27,6 +27,12 @@ Examples:
 Exit status: 0 nothing found, 1 incidents found, 2 something could not be read (incidents or not).
 AWS credentials come from the same places as the AWS CLI's: AWS_PROFILE, the environment, `aws sso login`.";
 
+// Log files are sent unread, so their keys decide.
+const SEND_SINCE: &str =
+    "Only send log files from this day on, by the date in their keys (2026-11-24, 2026-11-24T03:02:11Z, 7d)";
+const SEND_UNTIL: &str = "Only send log files up to a day after this one, since CloudTrail delivers late";
+const SEND_ACCOUNT: &str = "Only send log files of this account; may be repeated";
+
 /// Find quarantines of exposed IAM access keys in CloudTrail log files, on disk and in S3
 ///
 /// AWS attaches the policy AWSCompromisedKeyQuarantine to an IAM user whose access key has leaked. This program shows whether
@@ -75,7 +81,10 @@ Example:
     --queue https://sqs.us-east-1.amazonaws.com/123456789012/quarantine-alert-delivery
 
 The stack's output DeliveryQueueUrl shows the queue.
-Exit status: 0 every log file is in the queue, 2 something is not.")]
+Exit status: 0 every log file is in the queue, 2 something is not.",
+        mut_arg("since", |arg| arg.help(SEND_SINCE)),
+        mut_arg("until", |arg| arg.help(SEND_UNTIL).long_help(None)),
+        mut_arg("account", |arg| arg.help(SEND_ACCOUNT)))]
     Enqueue(EnqueueArgs),
     /// Show for one record which rule matches, or why none does, condition by condition
     #[command(after_help = "Exit status: 0 no rule matches, 1 a rule matches, 2 the record could not be read.")]
@@ -165,15 +174,8 @@ pub struct EnqueueArgs {
     /// The stack's delivery queue
     #[arg(long, value_name = "URL")]
     pub queue: String,
-    /// Only send log files from this day on, by the date in their keys (2026-11-24, 2026-11-24T03:02:11Z, 7d)
-    #[arg(long, value_name = "WHEN")]
-    pub since: Option<When>,
-    /// Only send log files up to a day after this one, since CloudTrail delivers late
-    #[arg(long, value_name = "WHEN")]
-    pub until: Option<When>,
-    /// Only send log files of this account; may be repeated
-    #[arg(long, value_name = "ID", value_parser = account)]
-    pub account: Vec<String>,
+    #[command(flatten)]
+    pub period: PeriodArgs,
     /// The most log files to send per second
     #[arg(long, value_name = "NUMBER", default_value_t = 500, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub rate: u32,
@@ -231,27 +233,22 @@ impl SearchArgs {
     /// # Errors
     /// The period ends before it begins.
     pub fn filter(&self) -> anyhow::Result<Filter> {
-        let PeriodArgs { since, until, account } = &self.period;
-        Ok(Filter { regions: self.region.clone(), ..filter(*since, *until, account)? })
+        Ok(Filter { regions: self.region.clone(), ..self.period.filter()? })
     }
 }
 
-impl EnqueueArgs {
+impl PeriodArgs {
     /// # Errors
     /// The period ends before it begins.
     pub fn filter(&self) -> anyhow::Result<Filter> {
-        filter(self.since, self.until, &self.account)
+        let now = OffsetDateTime::now_utc();
+        let since = self.since.map(|when| when.begin(now));
+        let until = self.until.map(|when| when.end(now));
+        if since.zip(until).is_some_and(|(since, until)| since >= until) {
+            bail!("the period ends before it begins; exchange --since and --until");
+        }
+        Ok(Filter { since, until, accounts: self.account.clone(), regions: Vec::new() })
     }
-}
-
-fn filter(since: Option<When>, until: Option<When>, accounts: &[String]) -> anyhow::Result<Filter> {
-    let now = OffsetDateTime::now_utc();
-    let since = since.map(|when| when.begin(now));
-    let until = until.map(|when| when.end(now));
-    if since.zip(until).is_some_and(|(since, until)| since >= until) {
-        bail!("the period ends before it begins; exchange --since and --until");
-    }
-    Ok(Filter { since, until, accounts: accounts.to_vec(), regions: Vec::new() })
 }
 
 fn account(text: &str) -> Result<String, &'static str> {

@@ -71,14 +71,14 @@ pub async fn run(arguments: EnqueueArgs) -> anyhow::Result<Status> {
     let Target::Bucket { bucket, prefix } = &arguments.path else {
         bail!("enqueue reads only from S3; write s3://bucket/prefix, or use find");
     };
-    let mut filter = arguments.filter()?;
+    let mut filter = arguments.period.filter()?;
     let mut point = Point {
         job: Job {
             path: arguments.path.to_string(),
             queue: arguments.queue.clone(),
-            since: arguments.since.map(|when| when.to_string()),
-            until: arguments.until.map(|when| when.to_string()),
-            accounts: arguments.account.clone(),
+            since: arguments.period.since.map(|when| when.to_string()),
+            until: arguments.period.until.map(|when| when.to_string()),
+            accounts: arguments.period.account.clone(),
         },
         begin: filter.since.map(OffsetDateTime::unix_timestamp),
         end: filter.until.map(OffsetDateTime::unix_timestamp),
