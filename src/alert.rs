@@ -22,7 +22,7 @@ use crate::{
 
 pub use runbook::Step;
 
-/// What subscribers get. It can only be made from a claim, so only claimed matches are published.
+/// The content of an alert. It can only be made from a claim, so only claimed matches are published.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Alert {
@@ -60,7 +60,7 @@ pub struct Alert {
     pub detection_latency_seconds: i64,
     pub reports: &'static [&'static str],
     pub reference: &'static str,
-    /// What else the identity did in the same log file. `None` if that is not known.
+    /// Other calls of the identity in the same log file. `None` if they are not known.
     pub related: Option<Related>,
     /// Whether the dedup table was unavailable, so that the alert may be a duplicate.
     pub dedup_degraded: bool,

@@ -16,7 +16,7 @@ use aws_smithy_http_client::{
 
 pub use aws_config::SdkConfig;
 
-/// What all clients share, one HTTP client included. Region, credentials and endpoints come from the environment, as
+/// The configuration of all clients, with one HTTP client. Region, credentials and endpoints come from the environment, as
 /// Lambda and the SDK document.
 pub async fn sdk_config() -> SdkConfig {
     // ring needs no more than a C compiler to build; aws-lc, the SDK's default, compiles for half a minute.

@@ -74,7 +74,7 @@ impl<G: Fn(&str) -> Option<String>> Environment<G> {
 
 /// A value without a default.
 trait Required {
-    /// What to use.
+    /// The accepted values, for the error sentence.
     const USE: &'static str;
 }
 
@@ -190,7 +190,7 @@ impl FromStr for MaxInflated {
     }
 }
 
-/// What https subscribers of the alert topic get.
+/// The format for https subscribers of the alert topic.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum HttpsFormat {
     /// The JSON alert, like all others.

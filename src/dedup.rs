@@ -22,7 +22,7 @@ pub const LEASE: Duration = Duration::from_secs(25);
 /// detaching in a loop must not cost an alert each time.
 pub const FLOOD_BOUND: usize = 10;
 
-/// What the matches of an incident have in common, and where this one is in time.
+/// The dedup key and the event time of a match.
 #[derive(Clone, Debug, PartialEq)]
 pub struct IncidentKey {
     /// All incidents of an entity are in one document.

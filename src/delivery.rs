@@ -24,7 +24,7 @@ pub struct Delivery {
     pub from_queue: bool,
 }
 
-/// What can fail alone: a message of the queue, or the whole payload of any other trigger.
+/// A unit that can fail alone: a message of the queue, or the whole payload of any other trigger.
 #[derive(Debug)]
 pub struct Item {
     /// The id by which it returns to the queue. `None` for every other trigger.
@@ -32,7 +32,7 @@ pub struct Item {
     pub content: Result<Vec<Delivered>, DeliveryError>,
 }
 
-/// What an item delivers.
+/// The content of an item.
 #[derive(Debug)]
 pub enum Delivered {
     LogFile(S3Object),

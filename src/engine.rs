@@ -1,4 +1,4 @@
-//! What both programs use to read log files in S3, claim matches and publish alerts.
+//! Reads log files in S3, claims matches and publishes alerts, for both programs.
 
 pub mod error;
 pub mod ledger;

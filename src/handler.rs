@@ -111,7 +111,7 @@ impl Handler {
     }
 }
 
-/// What came of a match.
+/// The outcome of a match.
 enum Settled {
     Acknowledged(Acknowledged),
     /// Another process works on its incident until then, in seconds since 1970.

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::{alert::Alert, config::HttpsFormat};
 
-/// What is published.
+/// A message for the topic: one body per protocol.
 #[derive(Debug)]
 pub struct Message {
     /// 1 to 99 printable ASCII characters.

@@ -1,4 +1,4 @@
-//! What else the same identity did in the same log file: bounded context for the responder, the most revealing calls first.
+//! Other calls of the same identity in the same log file: bounded context for the responder, the most revealing calls first.
 
 use std::{
     cmp::Reverse,
@@ -50,7 +50,7 @@ pub struct Identity {
     event_id: Option<Untrusted>,
 }
 
-/// What the identity did.
+/// The identity's other calls.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Related {
@@ -112,7 +112,7 @@ impl Identity {
         }
     }
 
-    /// What the records of the identity contain: the longest part of each value that JSON cannot escape.
+    /// A text in each record of the identity: the longest part of each value that JSON cannot escape.
     pub fn needles(&self) -> Needles {
         let values = [&self.access_key_id, &self.principal_id, &self.user_name].into_iter().flatten();
         let words = values.filter_map(|value| value.longest_word(MIN_NEEDLE_BYTES));

@@ -74,7 +74,7 @@ pub struct Match {
     pub facts: Facts,
 }
 
-/// What became of the entity.
+/// What happened to the entity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Outcome {
@@ -121,7 +121,7 @@ impl Rules {
         Some(Match { rule, outcome: alternative.outcome, severity, policy, facts })
     }
 
-    /// What every record that a rule accepts contains.
+    /// A text in every record that a rule accepts.
     pub fn needles(&self) -> Needles {
         Needles::new(self.0.iter().flat_map(|rule| rule.needles).cloned())
     }
@@ -149,7 +149,7 @@ impl Grade {
 }
 
 impl Match {
-    /// What all matches of one incident share: rule, entity and outcome, and the caller where an attach by others must not
+    /// The key that all matches of one incident share: rule, entity and outcome, and the caller where an attach by others must not
     /// suppress AWS's own. Each removal is an incident of its own. The policy's version is not part of it: V2 and V3 attached
     /// together are one incident. A record whose time cannot be used is identified by its event id.
     ///
@@ -169,7 +169,7 @@ impl Match {
         }
     }
 
-    /// What all incidents of one entity share, whatever their rule and outcome.
+    /// The key that all incidents of one entity share, whatever their rule and outcome.
     pub fn entity_key(&self) -> String {
         format!("{}:{}", quarantined::RULE.id, self.entity())
     }
@@ -189,7 +189,7 @@ impl Match {
         self.severity == Severity::Critical || self.facts.actor.aws_internal
     }
 
-    /// What happened, in one line, with the entity's name as the format shows it.
+    /// A one-line summary, with the entity's name as the format shows it.
     pub fn title(&self, name: &str) -> String {
         self.outcome.title(self.facts.entity.kind, name, &self.facts.account_id)
     }
@@ -201,7 +201,7 @@ fn safe(value: Option<&str>, untrusted: &Untrusted) -> String {
 }
 
 impl Outcome {
-    /// What happened, in one line.
+    /// A one-line summary.
     pub fn title(self, kind: EntityType, name: &str, account: &str) -> String {
         match self {
             Outcome::Quarantined => format!("IAM {kind} {name} quarantined in account {account}"),

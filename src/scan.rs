@@ -33,7 +33,7 @@ pub enum Unread<E> {
     Record(RecordError),
 }
 
-/// What is wrong with a file. The text follows the file's name.
+/// A defect of a file. The text follows the file's name.
 #[derive(Debug, thiserror::Error)]
 pub enum Fault {
     #[error("is not a log file: it is empty")]
@@ -67,7 +67,7 @@ pub enum Fault {
 /// <https://docs.aws.amazon.com/awscloudtrail/latest/userguide/WhatIsCloudTrail-Limits.html>
 const MAX_RECORD_BYTES: usize = 1024 * 1024;
 
-/// What a file may contain.
+/// The documents that a file may contain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
     /// One document, `{"Records":[…]}` or the list alone: what CloudTrail writes.

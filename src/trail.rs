@@ -1,4 +1,4 @@
-//! What CloudTrail writes: object keys, log files, records.
+//! The data that CloudTrail writes: object keys, log files, records.
 
 pub mod key;
 pub mod log_file;

@@ -109,7 +109,7 @@ pub struct FindArgs {
     pub color: Color,
 }
 
-/// What is read, and which records of it are wanted.
+/// Where to search, and for which records.
 #[derive(Args)]
 pub struct SearchArgs {
     /// A log file or a folder, s3://bucket/prefix, or - for standard input; gzip or plain

@@ -1,4 +1,4 @@
-//! What a search has read, and what it has not.
+//! The files that a search read, skipped or failed to read.
 
 use indicatif::{HumanBytes, HumanCount};
 use quarantine_alert::{engine::error::FileEnd, scan::Scanned};
@@ -8,7 +8,7 @@ use crate::progress::{plural, say};
 /// At most this many of the files that were not read are named.
 const MAX_NAMED: usize = 1000;
 
-/// What was read of the targets.
+/// Counts of files and bytes, and the reasons why files were not read.
 #[derive(Default)]
 pub struct Coverage {
     scanned: u64,

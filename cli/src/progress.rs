@@ -45,7 +45,7 @@ pub struct Snapshot {
     /// Whether more may be listed, so that the end is unknown.
     pub is_listing: bool,
     pub bytes: u64,
-    /// What was found.
+    /// The result so far.
     pub note: String,
 }
 

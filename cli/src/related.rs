@@ -1,4 +1,4 @@
-//! What else the identity of a match did in its log file, read from the source once more.
+//! Reads the log file of a match again, for other calls of the same identity.
 
 use std::{fs, path::Path, time::Instant};
 

@@ -31,7 +31,7 @@ use crate::{
     stop::Stop,
 };
 
-/// What a command wants from the records of a search.
+/// The command's side of a search: it judges records and collects those it wants.
 pub trait Sink {
     type Wanted: Send + 'static;
 
@@ -47,7 +47,7 @@ pub trait Sink {
     /// A log file was read to its end.
     fn scanned(&mut self, _log_file: &LogFile) {}
 
-    /// What was found so far, for the progress bar.
+    /// The result so far, for the progress bar.
     fn note(&self) -> String;
 }
 
@@ -78,7 +78,7 @@ pub async fn search<S: Sink>(
             },
         }
     }
-    // What was read before a signal.
+    // Sources may have sent results before the signal.
     while let Ok(found) = results.try_recv() {
         take(found, sink, &mut coverage);
     }

@@ -10,7 +10,7 @@ use std::{ffi::OsString, fmt, path::PathBuf};
 
 use quarantine_alert::untrusted::visible;
 
-/// What is read.
+/// An argument of a search: a file, a folder, a bucket or standard input.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Target {
     Disk(PathBuf),

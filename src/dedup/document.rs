@@ -1,4 +1,4 @@
-//! What is known of one entity, and the decision on one of its matches.
+//! The known incidents of one entity, and the decision on one of its matches.
 
 use serde::{Deserialize, Serialize};
 

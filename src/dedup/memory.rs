@@ -1,4 +1,4 @@
-//! What this process remembers of the table.
+//! Copies of the table's documents in this process.
 
 use std::collections::HashMap;
 

@@ -17,7 +17,7 @@ fn payload(name: &str) -> String {
     std::fs::read_to_string(format!("{}/events/{name}.json", env!("CARGO_MANIFEST_DIR"))).unwrap()
 }
 
-/// What a payload of one item delivers.
+/// The content of a payload of one item.
 fn decoded(name: &str) -> Vec<String> {
     let [item] = decode(&payload(name)).items.try_into().unwrap();
     let shown = |content| match content {

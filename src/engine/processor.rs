@@ -15,7 +15,7 @@ use tokio::sync::oneshot;
 #[derive(Clone)]
 pub struct Processor(Arc<Mutex<State>>);
 
-/// What a log file has to do, in bytes, and its number among those with as much. Low ranks go first.
+/// The inflated bytes that a log file probably has, and its number as the tie-breaker. Low ranks go first.
 pub type Rank = (u64, usize);
 
 struct State {

@@ -59,7 +59,7 @@ pub struct Candidate {
     pub memory: Option<OwnedSemaphorePermit>,
 }
 
-/// What comes out of a log file.
+/// The next result of reading a log file.
 pub enum Next {
     Candidate(Box<Candidate>),
     /// Nothing more comes out.
@@ -117,7 +117,7 @@ impl Reader {
         (log_file, end)
     }
 
-    /// What else the identity of a match did in its log file. `None` if that is not known in time: an alert never waits for
+    /// The other calls of a match's identity in its log file. `None` if that is not known in time: an alert never waits for
     /// its context.
     pub async fn related(&self, pending: &PendingMatch) -> Option<Related> {
         let log_file = pending.log_file.as_ref()?;
@@ -206,7 +206,7 @@ impl Reading<'_> {
         }
     }
 
-    /// What it has to do, as far as its size shows, or has done already.
+    /// By the inflated size to expect, or that already reached.
     fn rank(&self) -> Rank {
         if self.is_related {
             return (0, 0);

@@ -1,4 +1,4 @@
-//! What log files share: the processor, the memory for records, and places among the open ones.
+//! Resources that log files share: the processor, the memory for records, and places among the open ones.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use super::processor::Processor;
 /// A record of bytes that are not UTF-8 takes three times as much once parsed, and parsing needs another copy.
 const PARSED_RATIO: usize = 8;
 
-/// What the readers of a process share.
+/// The shared resources of a process's readers.
 #[derive(Clone)]
 pub struct Resources {
     pub processor: Processor,

@@ -1,4 +1,4 @@
-//! What became of each item of an invocation: the log lines, the counts, and the answer to the trigger.
+//! The outcome of each item of an invocation: the log lines, the counts, and the answer to the trigger.
 
 use std::io::{self, Write};
 

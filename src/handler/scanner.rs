@@ -34,27 +34,27 @@ const LOG_FILES_AT_ONCE: usize = 64;
 const LARGE_BYTES: u64 = 8 * 1024 * 1024;
 const LARGE_AT_ONCE: usize = 2;
 
-/// What the scans look for.
+/// The rules, and the needles that find their records.
 #[derive(Clone)]
 pub(super) struct Detector {
     pub needles: Arc<Needles>,
     pub rules: Rules,
 }
 
-/// What a scan sends. `scan` is its number.
+/// A message from a scan. `scan` is its number.
 pub(super) enum FromScan {
     Match { scan: usize, log_file: Arc<LogFile>, matched: Box<Match>, memory: Option<OwnedSemaphorePermit> },
     End { scan: usize, end: FileEnd, milliseconds: u64 },
 }
 
-/// What a scan needs.
+/// Scans the log files of one invocation. Each scan has a clone.
 #[derive(Clone)]
 pub(super) struct Scanner {
     reader: Reader,
     detector: Detector,
     at_once: Arc<Semaphore>,
     large: Arc<Semaphore>,
-    /// For log files that inflate to far more than expected: what else there is must not wait for their places.
+    /// For log files that inflate to far more than expected: other log files must not wait for their places.
     aside: Arc<Semaphore>,
     out: mpsc::Sender<FromScan>,
 }

@@ -1,4 +1,4 @@
-//! What an alert needs to know about a match, whatever kind of evidence it comes from.
+//! The facts of a match that an alert shows, whatever kind of evidence they come from.
 
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -51,7 +51,7 @@ pub struct Actor {
     pub aws_internal: bool,
 }
 
-/// What proves the match.
+/// The evidence of a match.
 pub struct Evidence {
     pub event_id: Option<Untrusted>,
     pub request_id: Option<Untrusted>,

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::{trail::record::Record, untrusted::Untrusted};
 
-/// What a matching record is about.
+/// The entity and the policy of a matching record.
 pub(super) struct Subject {
     pub kind: EntityType,
     pub name: Untrusted,

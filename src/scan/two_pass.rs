@@ -43,7 +43,7 @@ pub enum Passes {
     One,
 }
 
-/// What comes out of a scan.
+/// The next step of a scan.
 #[derive(Debug)]
 pub enum ScanStep<E> {
     /// Feed the next chunk of the source, its end, or its error.

@@ -184,7 +184,7 @@ fn only_the_aws_modules_name_an_sdk() {
     assert!(names_an_sdk.iter().all(|file| file.contains("src/aws")), "{names_an_sdk:?}");
 }
 
-/// What is searched and what was read does not depend on what is looked for, so that `trace` can use it too.
+/// Sources, search and coverage serve any command.
 #[test]
 fn reading_does_not_know_the_rules() {
     let mut files = sources(&path("cli/src/source"));

@@ -231,7 +231,7 @@ async fn clean_log_files_and_suppressed_matches_are_read_once() {
     assert_eq!(wire.seen("GetObject").len(), 4);
 }
 
-/// What happens to a user, and when, in minutes after the first event.
+/// A policy call on a user, with its time in minutes.
 #[derive(Clone, Copy)]
 enum Call {
     Aws(i64),

@@ -1,4 +1,4 @@
-//! What `template.yaml` creates, after the SAM transform and with its conditions evaluated.
+//! The resources of `template.yaml`, after the SAM transform and with its conditions evaluated.
 
 use std::{collections::BTreeSet, fs, process::Command};
 

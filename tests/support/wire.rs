@@ -14,7 +14,7 @@ use std::{
 
 use super::http::{Request, answer};
 
-/// What happens to a request.
+/// A fault of one request.
 #[derive(Clone, Copy, Debug)]
 pub enum Fault {
     None,

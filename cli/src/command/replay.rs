@@ -28,7 +28,7 @@ use crate::{
     stop::Stop,
 };
 
-/// What became of the matches.
+/// The outcome of a replay.
 #[derive(Default)]
 struct Replayed {
     alerted: usize,

@@ -1,4 +1,4 @@
-//! What the sources send to a search.
+//! The channel from the sources to a search.
 
 use std::sync::{
     Arc,
@@ -17,7 +17,7 @@ use crate::filter::Filter;
 /// How a command judges a candidate, in the threads that read.
 pub type Judge<T> = Box<dyn Fn(Record) -> Judged<T> + Send + Sync>;
 
-/// What a command makes of a candidate.
+/// A command's verdict on a candidate.
 pub enum Judged<T> {
     Wanted(T),
     Unwanted,
@@ -25,7 +25,7 @@ pub enum Judged<T> {
     Unclear(&'static str),
 }
 
-/// What the sources of a search share.
+/// Everything the sources of a search share.
 pub struct Feed<T> {
     pub needles: Needles,
     pub filter: Filter,
@@ -34,7 +34,7 @@ pub struct Feed<T> {
     pub out: Sender<FromSource<T>>,
 }
 
-/// What a source sends. `target` is the target's number.
+/// A message from a source. `target` is the target's number.
 pub enum FromSource<T> {
     Wanted { wanted: T, log_file: Arc<LogFile> },
     Unclear { target: usize, log_file: Arc<LogFile>, reason: &'static str },
@@ -42,7 +42,7 @@ pub enum FromSource<T> {
 }
 
 impl<T> Feed<T> {
-    /// What becomes of a candidate.
+    /// Filters and judges a candidate. `None` if the command does not want it.
     pub fn candidate(&self, target: usize, log_file: &Arc<LogFile>, record: Record) -> Option<FromSource<T>> {
         let log_file = log_file.clone();
         if record.event_source.is_none() || record.event_name.is_none() {
@@ -76,7 +76,7 @@ impl<T> Feed<T> {
     }
 }
 
-/// What the sources have come across so far.
+/// Counts for the progress bar, while the sources list.
 #[derive(Default)]
 pub struct Tally {
     /// Log files to read.

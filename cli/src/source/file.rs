@@ -40,7 +40,7 @@ pub struct FileReading<'n> {
     scan: TwoPass<'n, SourceError>,
 }
 
-/// What comes out of a file.
+/// The next result of reading a file.
 pub enum FromFile {
     Candidate(Box<Record>),
     /// Nothing more comes out.

@@ -17,7 +17,7 @@ pub(super) struct FirstPass<'n> {
     fault: Option<Fault>,
 }
 
-/// What the first pass found.
+/// The result of the first pass.
 pub(super) struct FirstPassEnd {
     pub inflated_bytes: u64,
     /// Where the last needle ends, in inflated bytes. `None` if there is no candidate.
