@@ -49,6 +49,20 @@ fn receive(function: &mut Function, batch: &Value, receives: usize) -> Vec<usize
         .collect()
 }
 
+/// Stores log files. Returns a delivery of all of them.
+async fn deliver(account: &Account, log_files: &[Vec<u8>]) -> Value {
+    let keys: Vec<String> = (0..log_files.len()).map(|number| key(&format!("log-file{number}"))).collect();
+    for (key, log_file) in keys.iter().zip(log_files) {
+        account.put(key, log_file.clone()).await;
+    }
+    delivery(account, &keys.iter().map(String::as_str).collect::<Vec<_>>())
+}
+
+/// A log file with these records.
+fn stored(records: &[Value]) -> Vec<u8> {
+    gzip(json!({ "Records": records }).to_string().as_bytes())
+}
+
 fn quarantine_of(user: &str) -> Value {
     let mut record = log_file("quarantined")["Records"][1].clone();
     record["requestParameters"]["userName"] = json!(user);
@@ -68,12 +82,9 @@ async fn empty_gzip_members_delay_no_alert() {
     let wire = Wire::new(&account.endpoint, |_| Fault::None);
     let (mut function, _quota) = slow_function(&account, &wire).await;
     let member = GzBuilder::new().filename("x".repeat(4080)).write(Vec::new(), Compression::fast()).finish().unwrap();
-    let hostile = ["a", "b", "c"].map(key);
-    for key in &hostile {
-        account.put(key, member.repeat(1219)).await;
-    }
-    put_log_files(&account, &["quarantined"]).await;
-    let batch = delivery(&account, &[&hostile[0], &hostile[1], &hostile[2], &key("quarantined")]);
+    let hostile = member.repeat(1219);
+    let batch =
+        deliver(&account, &[hostile.clone(), hostile.clone(), hostile, stored(&[quarantine_of("alice")])]).await;
     assert_eq!(receive(&mut function, &batch, 1), [1, 2, 3]);
     account.alerts(1).await;
 }
@@ -99,9 +110,9 @@ async fn the_quarantine_of_aws_is_among_the_first_alerts_of_a_flood() {
     let of_aws = failed["Records"].as_array().unwrap().iter().find(|record| record["errorCode"].is_string()).unwrap();
     records.insert(records.len() - 170, of_aws.clone());
     records.extend(vec![decoy; 3000]);
-    account.put(&key("flood"), gzip(json!({ "Records": records }).to_string().as_bytes())).await;
+    let batch = deliver(&account, &[stored(&records)]).await;
 
-    function.invoke(&delivery(&account, &[&key("flood")])).unwrap();
+    function.invoke(&batch).unwrap();
     let published: Vec<String> =
         wire.seen("Publish").iter().map(|seen| String::from_utf8_lossy(&seen.request.body).into_owned()).collect();
     let place = published.iter().position(|body| body.contains("CRITICAL"));
@@ -114,16 +125,10 @@ async fn a_busy_processor_does_not_make_the_table_look_unavailable() {
     let _alone = quota::alone().await;
     let account = Account::new().await;
     let wires = [(); 2].map(|()| Wire::new(&account.endpoint, |_| Fault::None));
-    let stored = large_log_file(9, &log_file("clean")["Records"][0]);
-    println!("{} stored bytes", stored.len());
-    let mut keys: Vec<String> = (0..99).map(|number| key(&format!("large{number}"))).collect();
-    for key in &keys {
-        account.put(key, stored.clone()).await;
-    }
-    keys.insert(50, key("quarantined"));
-    put_log_files(&account, &["quarantined"]).await;
-    let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
-    let batch = delivery(&account, &keys);
+    let mut log_files = vec![large_log_file(9, &log_file("clean")["Records"][0]); 99];
+    println!("{} stored bytes", log_files[0].len());
+    log_files.insert(50, stored(&[quarantine_of("alice")]));
+    let batch = deliver(&account, &log_files).await;
     let mut functions = Vec::new();
     for wire in &wires {
         functions.push(slow_function(&account, wire).await);
@@ -149,12 +154,9 @@ async fn large_log_files_are_not_all_half_read_at_the_deadline() {
     let account = Account::new().await;
     let wire = Wire::new(&account.endpoint, |_| Fault::None);
     let (mut function, _quota) = slow_function(&account, &wire).await;
-    let keys: Vec<String> = (0..6).map(|number| key(&format!("large{number}"))).collect();
-    for (number, key) in keys.iter().enumerate() {
-        account.put(key, large_log_file(307, &quarantine_of(&format!("user-{number}")))).await;
-    }
-    let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
-    assert_eq!(receive(&mut function, &delivery(&account, &keys), 3), [0; 0]);
+    let large = |number| large_log_file(307, &quarantine_of(&format!("user-{number}")));
+    let batch = deliver(&account, &[0, 1, 2, 3, 4, 5].map(large)).await;
+    assert_eq!(receive(&mut function, &batch, 3), [0; 0]);
     assert_eq!(users(&account.new_alerts().await), ["user-0", "user-1", "user-2", "user-3", "user-4", "user-5"]);
 }
 
@@ -167,19 +169,13 @@ async fn bombs_delay_no_alert() {
     let spaces = gzip(&vec![b' '; 40 << 20]);
     let bomb = [gzip(b"{\"Records\":["), spaces.repeat(100), gzip(b"]}")].concat();
     println!("{} stored bytes", bomb.len());
-    let mut keys: Vec<String> = (0..64).map(|number| key(&format!("bomb{number}"))).collect();
-    for key in &keys {
-        account.put(key, bomb.clone()).await;
-    }
+    let mut log_files = vec![bomb; 64];
     // Wherever they stand.
     for place in [0, 32, 66] {
-        let innocent = key(&format!("innocent{place}"));
-        let records = json!({ "Records": [quarantine_of(&format!("user-{place:02}"))] });
-        account.put(&innocent, gzip(records.to_string().as_bytes())).await;
-        keys.insert(place, innocent);
+        log_files.insert(place, stored(&[quarantine_of(&format!("user-{place:02}"))]));
     }
-    let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
-    let left = receive(&mut function, &delivery(&account, &keys), 1);
+    let batch = deliver(&account, &log_files).await;
+    let left = receive(&mut function, &batch, 1);
     assert!(!left.is_empty() && [1, 33, 67].iter().all(|innocent| !left.contains(innocent)), "{left:?}");
     assert_eq!(users(&account.alerts(3).await), ["user-00", "user-32", "user-66"]);
 }
@@ -190,17 +186,15 @@ async fn records_that_grow_when_they_are_parsed_are_few_at_a_time() {
     let account = Account::new().await;
     let wire = Wire::new(&account.endpoint, |_| Fault::None);
     let (mut function, _quota) = slow_function(&account, &wire).await;
-    let keys: Vec<String> = (0..64).map(|number| key(&format!("hostile{number}"))).collect();
-    for (number, key) in keys.iter().enumerate() {
+    let hostile = |number| {
         let mut record = quarantine_of(&format!("user-{number:02}"));
         record["userAgent"] = json!("AGENT");
         let text = json!({ "Records": [record] }).to_string();
         let (before, after) = text.split_once("AGENT").unwrap();
-        let stored = gzip(&[before.as_bytes(), &vec![0xff; 1_040_000], after.as_bytes()].concat());
-        account.put(key, stored).await;
-    }
-    let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
-    assert_eq!(receive(&mut function, &delivery(&account, &keys), 3), [0; 0]);
+        gzip(&[before.as_bytes(), &vec![0xff; 1_040_000], after.as_bytes()].concat())
+    };
+    let batch = deliver(&account, &(0..64).map(hostile).collect::<Vec<_>>()).await;
+    assert_eq!(receive(&mut function, &batch, 3), [0; 0]);
     let expected: Vec<String> = (0..64).map(|number| format!("user-{number:02}")).collect();
     assert_eq!(users(&account.new_alerts().await), expected);
     let peak = peak_mib(&function);
