@@ -41,6 +41,7 @@ const EXPECTED_RATIO: u64 = 8;
 
 /// A log file that inflates to more than this steps aside. Calls that are all alike compress about 30 times.
 const MAX_RATIO: u64 = 40;
+/// A small log file may step aside only beyond this: it costs no more than others.
 const MIN_ASIDE_BYTES: u64 = 4 * 1024 * 1024;
 
 /// Reads log files. A clone reads for another task.
@@ -104,8 +105,10 @@ impl Reader {
             match reading.next().await {
                 Next::End(end) => break end,
                 Next::Candidate(candidate) => {
-                    // Reading has shown the object's version.
-                    log_file = Arc::new(LogFile::S3(reading.object.clone()));
+                    // Reading has shown the object's version. All its candidates share it.
+                    if !matches!(&*log_file, LogFile::S3(known) if *known == reading.object) {
+                        log_file = Arc::new(LogFile::S3(reading.object.clone()));
+                    }
                     if let Some(found) = judge(&log_file, *candidate) {
                         // Nothing receives it after the run has ended.
                         let _ = out.send(found).await;

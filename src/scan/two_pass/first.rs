@@ -5,6 +5,7 @@ use bytes::{Buf, Bytes};
 use super::{OtherText, PassState, STORED_AT_ONCE, Settings};
 use crate::scan::{Fault, Form, Needles, inflate::Inflate, needles::Search};
 
+/// Where a zero byte shows that a file is no text.
 const EARLY_BYTES: usize = 8192;
 
 pub(super) struct FirstPass<'n> {
@@ -70,7 +71,7 @@ impl<'n> FirstPass<'n> {
         self.last_byte = block.iter().rfind(is_text).copied().or(self.last_byte);
         if self.first_byte.is_none() {
             self.first_byte = block.iter().find(is_text).copied();
-            // Programs, films and archives contain a zero early on.
+            // Programs, films and archives contain a zero early.
             let has_zero = block[..block.len().min(EARLY_BYTES)].contains(&0);
             if self.settings.other_text == OtherText::FirstBlock || has_zero && !self.inflate.is_gzip() {
                 self.begins_like_json()?;
