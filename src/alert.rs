@@ -16,11 +16,11 @@ use crate::{
     dedup::{Claim, FLOOD_BOUND},
     related::Related,
     rule::{Actor, Entity, Evidence, Match, Outcome, Policy, Severity},
-    trail::{log_file::LogFile, record::rfc3339},
+    trail::{log_file::LogFile, time::rfc3339},
     untrusted::{Untrusted, fingerprint},
 };
 
-pub use runbook::Step;
+pub use runbook::{SEARCH_STEP, Step};
 
 /// The content of an alert. It can only be made from a claim, so only claimed matches are published.
 #[derive(Serialize)]
@@ -55,9 +55,10 @@ pub struct Alert {
     pub policy: Option<Policy>,
     pub actor: Actor,
     pub source: Source,
-    pub event_time: String,
+    /// `None` if the record has no readable time.
+    pub event_time: Option<String>,
     pub detected_at: String,
-    pub detection_latency_seconds: i64,
+    pub detection_latency_seconds: Option<i64>,
     pub reports: &'static [&'static str],
     pub reference: &'static str,
     /// Other calls of the identity in the same log file. `None` if they are not known.
@@ -75,7 +76,26 @@ pub struct Alert {
     #[serde(skip)]
     pub is_last: bool,
     #[serde(skip)]
+    pub call: Call,
+    /// Only in a result that has one row for many matches.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub occurrences: Option<Occurrences>,
+}
+
+/// The call of the record.
+pub struct Call {
+    pub event_source: Option<Untrusted>,
+    pub event_name: Option<Untrusted>,
     pub error_code: Option<Untrusted>,
+}
+
+/// The matches of one entity and rule.
+#[derive(Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Occurrences {
+    pub count: u64,
+    pub first_event_time: Option<String>,
+    pub last_event_time: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -121,8 +141,7 @@ impl Alert {
         now: OffsetDateTime,
     ) -> Alert {
         let Match { rule, outcome, severity, policy, facts } = matched;
-        let event_time = facts.event_time.unwrap_or(now);
-        let steps = runbook::steps(matched, event_time);
+        let steps = runbook::steps(matched, log_file);
         let test = facts.account_id == PROOF_OF_LIFE_ACCOUNT;
         let mut alert = Alert {
             id: rule.id,
@@ -130,7 +149,7 @@ impl Alert {
             severity: *severity,
             kind: "RULE",
             link: console::link(facts.entity.kind, &facts.entity.name, &facts.partition),
-            title: marked(test, matched.title(&facts.entity.name.visible(128))),
+            title: marked(test, matched.title(&facts.entity.name.unlinked(128))),
             name: rule.name,
             alert_id: fingerprint(&format!("{} {}", claim.dedup_key(), claim.start())),
             alert_context: AlertContext {
@@ -142,7 +161,7 @@ impl Alert {
             runbook: runbook::text(&steps),
             tags: rule.tags,
             version: env!("CARGO_PKG_VERSION"),
-            schema_version: "1.0",
+            schema_version: "1.1",
             dedup_key: claim.dedup_key().to_owned(),
             outcome: *outcome,
             account_id: facts.account_id.clone(),
@@ -152,9 +171,9 @@ impl Alert {
             policy: policy.clone(),
             actor: facts.actor.clone(),
             source: Source::of(&facts.evidence, log_file),
-            event_time: rfc3339(event_time),
+            event_time: facts.event_time.map(rfc3339),
             detected_at: rfc3339(now),
-            detection_latency_seconds: (now - event_time).whole_seconds().max(0),
+            detection_latency_seconds: facts.event_time.map(|time| (now - time).whole_seconds().max(0)),
             reports: rule.reports,
             reference: rule.reference,
             related,
@@ -163,7 +182,8 @@ impl Alert {
             test,
             steps,
             is_last: claim.is_last(),
-            error_code: facts.evidence.error_code.clone(),
+            call: Call::of(&facts.evidence),
+            occurrences: None,
         };
         alert.truncated = alert.strings().into_iter().any(|text| text.is_cut());
         alert
@@ -174,9 +194,17 @@ impl Alert {
         marked(self.test, self.outcome.title(self.entity.kind, name, &self.account_id))
     }
 
-    /// Who made the call. It can only be known whether it was AWS.
+    /// Who made the call. It can only be known whether it was AWS. Responders attach the same policy by hand.
     pub fn caller(&self) -> &'static str {
-        if self.actor.aws_internal { "AWS" } else { "not AWS (a responder, an administrator, a test or the attacker)" }
+        match (self.outcome, self.actor.aws_internal) {
+            (_, Some(true)) => "AWS",
+            (_, None) => "unknown; until 2020, AWS called from public addresses",
+            (Outcome::Enforced, _) => "the holder of the credentials: the attacker, or a workload that still uses them",
+            (Outcome::Removed, _) => "the actor, not AWS: a responder who is done, an administrator, or the attacker",
+            (Outcome::Quarantined | Outcome::Failed | Outcome::Denied, _) => {
+                "the actor, not AWS: a responder who contains a leaked key, or a test or the attacker; ask the actor"
+            }
+        }
     }
 
     /// The title in at most `max` characters of ASCII.
@@ -207,6 +235,7 @@ impl Alert {
     fn strings(&mut self) -> Vec<&mut Untrusted> {
         let actor = &mut self.actor;
         let source = &mut self.source;
+        let call = &mut self.call;
         let optional = [
             &mut actor.kind,
             &mut actor.arn,
@@ -219,6 +248,9 @@ impl Alert {
             &mut source.version_id,
             &mut source.event_id,
             &mut source.request_id,
+            &mut call.event_source,
+            &mut call.event_name,
+            &mut call.error_code,
         ];
         let policy = self.policy.iter_mut().flat_map(|policy| [Some(&mut policy.name), policy.arn.as_mut()]).flatten();
         let entity = [&mut self.entity.name, &mut self.entity.arn, &mut self.alert_context.user_name];
@@ -227,6 +259,13 @@ impl Alert {
         strings.extend(entity);
         strings.extend([&mut self.region, &mut self.partition]);
         strings
+    }
+}
+
+impl Call {
+    fn of(evidence: &Evidence) -> Call {
+        let Evidence { event_source, event_name, error_code, .. } = evidence;
+        Call { event_source: event_source.clone(), event_name: event_name.clone(), error_code: error_code.clone() }
     }
 }
 

@@ -17,6 +17,8 @@ pub struct Config {
     pub https_format: HttpsFormat,
     /// `DENIED_ATTEMPTS`
     pub denied_attempts: Switch,
+    /// `ENFORCED_DENIALS`
+    pub enforced_denials: Switch,
     /// `AWS_LAMBDA_FUNCTION_NAME`, which Lambda sets
     pub function_name: String,
 }
@@ -49,6 +51,7 @@ impl Config {
             max_inflated: environment.optional("MAX_INFLATED_MIB")?.unwrap_or_default(),
             https_format: environment.optional("HTTPS_FORMAT")?.unwrap_or_default(),
             denied_attempts: environment.optional("DENIED_ATTEMPTS")?.unwrap_or_default(),
+            enforced_denials: environment.optional("ENFORCED_DENIALS")?.unwrap_or_default(),
             function_name: environment.get("AWS_LAMBDA_FUNCTION_NAME").unwrap_or_else(|| "unknown".into()),
         })
     }
@@ -262,12 +265,18 @@ mod tests {
             max_inflated: MaxInflated { mib: 4096 },
             https_format: HttpsFormat::Default,
             denied_attempts: Switch::On,
+            enforced_denials: Switch::On,
             function_name: "unknown".into(),
         };
         assert_eq!(config(&[TOPIC, TABLE]).unwrap(), expected);
         assert_eq!(expected.alert_topic.region(), "us-gov-west-1");
-        let empty =
-            [("DEDUP_PERIOD_MINUTES", ""), ("MAX_INFLATED_MIB", ""), ("HTTPS_FORMAT", ""), ("DENIED_ATTEMPTS", "")];
+        let empty = [
+            ("DEDUP_PERIOD_MINUTES", ""),
+            ("MAX_INFLATED_MIB", ""),
+            ("HTTPS_FORMAT", ""),
+            ("DENIED_ATTEMPTS", ""),
+            ("ENFORCED_DENIALS", ""),
+        ];
         assert_eq!(config(&[&[TOPIC, TABLE][..], &empty].concat()).unwrap(), expected);
     }
 
@@ -278,11 +287,15 @@ mod tests {
             ("MAX_INFLATED_MIB", "1"),
             ("HTTPS_FORMAT", "chat"),
             ("DENIED_ATTEMPTS", "off"),
+            ("ENFORCED_DENIALS", "off"),
             ("AWS_LAMBDA_FUNCTION_NAME", "f"),
         ];
         let config = config(&[&[TOPIC, TABLE][..], &all].concat()).unwrap();
         assert_eq!((config.dedup_period.duration().as_secs(), config.max_inflated.mib), (2_592_000, 1));
-        assert_eq!((config.https_format, config.denied_attempts), (HttpsFormat::Chat, Switch::Off));
+        assert_eq!(
+            (config.https_format, config.denied_attempts, config.enforced_denials),
+            (HttpsFormat::Chat, Switch::Off, Switch::Off)
+        );
         assert_eq!(config.function_name, "f");
     }
 
@@ -311,6 +324,7 @@ mod tests {
             ("MAX_INFLATED_MIB", "-1", "MiB from 1 to 1048576"),
             ("HTTPS_FORMAT", "Chat", "\"default\" or \"chat\""),
             ("DENIED_ATTEMPTS", "no", "\"on\" or \"off\""),
+            ("ENFORCED_DENIALS", "1", "\"on\" or \"off\""),
         ] {
             let error = error(&[(variable, value), TOPIC, TABLE]);
             assert_eq!(error, format!("{variable} is {value:?}; use {instead}"));

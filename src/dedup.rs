@@ -46,7 +46,10 @@ pub struct Question<'a> {
     /// Random for each match, and the same each time it asks.
     pub token: &'a str,
     pub now: i64,
+    /// The dedup period of the match.
     pub period: Duration,
+    /// The period that the flood bound counts in.
+    pub flood_period: Duration,
 }
 
 #[derive(Debug, PartialEq)]

@@ -23,8 +23,8 @@ use crate::{
         reader::{KEPT_BYTES, Reader},
         resources::Resources,
     },
-    rule::Rules,
-    scan::{Form, OtherText, Settings},
+    rule::{OptionalRules, Rules},
+    scan::Settings,
 };
 use queue::MatchQueue;
 use report::{Acknowledged, Response};
@@ -34,6 +34,10 @@ pub use failure::{Failure, NotAlerted};
 
 /// The memory for records that are parsed or wait for their claim, so that 64 hostile log files fit into the function's.
 const RECORDS_KIB: usize = 24 * 1024;
+
+/// A bucket may contain terabytes of other logs. What does not begin like a log file is searched for the rules' needles only up
+/// to here.
+const OTHER_MIB: u64 = 64;
 
 /// The function's state between invocations.
 pub struct Handler {
@@ -46,13 +50,12 @@ pub struct Handler {
 
 impl Handler {
     pub fn new(config: Config, bucket: LogBucket, table: DedupTable, topic: AlertTopic) -> Handler {
-        let rules = Rules::new(config.denied_attempts.is_on());
-        let settings = Settings {
-            form: Form::One,
-            limit_mib: Some(config.max_inflated.mib),
-            kept_bytes: KEPT_BYTES,
-            other_text: OtherText::FirstBlock,
-        };
+        let rules = Rules::new(OptionalRules {
+            denied: config.denied_attempts.is_on(),
+            enforced: config.enforced_denials.is_on(),
+        });
+        let settings =
+            Settings { limit_mib: Some(config.max_inflated.mib), other_mib: Some(OTHER_MIB), kept_bytes: KEPT_BYTES };
         Handler {
             detector: Detector { needles: Arc::new(rules.needles()), rules },
             reader: Reader::new(bucket, settings, Resources::new(1, RECORDS_KIB)),

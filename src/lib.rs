@@ -19,6 +19,7 @@ pub mod dedup;
 pub mod delivery;
 pub mod engine;
 pub mod handler;
+pub mod json;
 pub mod message;
 pub mod related;
 pub mod rule;

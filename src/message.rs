@@ -76,7 +76,7 @@ fn subject(alert: &Alert) -> String {
 /// One line of ASCII.
 fn sms(alert: &Alert) -> String {
     let severity = format!("{}: ", alert.severity);
-    let time = format!(", {}", alert.event_time);
+    let time = alert.event_time.as_ref().map_or(String::new(), |time| format!(", {time}"));
     let title = alert.ascii_title(MAX_SMS_CHARS.saturating_sub(severity.len() + time.len()));
     format!("{severity}{title}{time}")
 }

@@ -11,7 +11,7 @@ use time::OffsetDateTime;
 use crate::{
     rule::{EntityType, Match},
     scan::{Needle, Needles},
-    trail::record::{Record, rfc3339},
+    trail::{record::Record, time::rfc3339},
     untrusted::Untrusted,
 };
 
@@ -45,6 +45,8 @@ pub struct Identity {
     access_key_id: Option<Untrusted>,
     principal_id: Option<Untrusted>,
     user_name: Option<Untrusted>,
+    /// The user's. In an organization trail, others have users of the same name.
+    account_id: String,
     region: Untrusted,
     /// The match itself is not related activity.
     event_id: Option<Untrusted>,
@@ -107,6 +109,7 @@ impl Identity {
             access_key_id: facts.actor.access_key_id.clone(),
             principal_id: facts.actor.principal_id.clone(),
             user_name: is_user.then(|| facts.entity.name.clone()),
+            account_id: facts.account_id.clone(),
             region: facts.region.clone(),
             event_id: facts.evidence.event_id.clone(),
         }
@@ -124,7 +127,9 @@ impl Identity {
         let is = |wanted: &Option<Untrusted>, found: &Option<Untrusted>| wanted.is_some() && wanted == found;
         (is(&self.access_key_id, &user.access_key_id)
             || is(&self.principal_id, &user.principal_id)
-            || is(&self.user_name, &user.user_name) && user.kind == Some("IAMUser".into()))
+            || is(&self.user_name, &user.user_name)
+                && user.kind == Some("IAMUser".into())
+                && record.caller_account_id() == Some(&self.account_id))
             && !is(&self.event_id, &record.event_id)
     }
 }
@@ -195,9 +200,10 @@ mod tests {
 
     fn identity() -> Identity {
         Identity::of(
-            &Rules::new(true)
+            &Rules::all()
                 .judge(record(&json!({
                     "eventSource": "iam.amazonaws.com", "eventName": "AttachUserPolicy", "awsRegion": "us-east-1", "eventID": "match",
+                    "recipientAccountId": "123456789012",
                     "userIdentity": { "type": "IAMUser", "userName": "ci-deploy", "accessKeyId": "AKIAIOSFODNN7EXAMPLE", "principalId": "AIDAX" },
                     "requestParameters": { "userName": "ci-deploy", "policyArn": "arn:aws:iam::aws:policy/AWSCompromisedKeyQuarantineV3" },
                 })))
@@ -247,7 +253,8 @@ mod tests {
             gathered(&[record]).event_count
         };
         assert_eq!(by(json!({ "principalId": "AIDAX" })), 1);
-        assert_eq!(by(json!({ "type": "IAMUser", "userName": "ci-deploy" })), 1);
+        let named = |account: &str| json!({ "type": "IAMUser", "userName": "ci-deploy", "accountId": account });
+        assert_eq!((by(named("123456789012")), by(named("210987654321"))), (1, 0));
         assert_eq!(by(json!({ "type": "AssumedRole", "userName": "ci-deploy" })), 0);
         assert_eq!(by(json!({ "accessKeyId": "AKIAIOSFODNN7OTHERS" })), 0);
         assert_eq!(by(json!(null)), 0);

@@ -5,12 +5,13 @@
 
 mod check;
 mod denied;
+mod enforced;
 mod facts;
 mod quarantined;
 mod removed;
 mod subject;
 
-use std::fmt;
+use std::{fmt, time::Duration as StdDuration};
 
 use serde::{Serialize, Serializer};
 use time::{Duration, OffsetDateTime};
@@ -29,12 +30,25 @@ use subject::Subject;
 /// The clocks of AWS's services may differ from ours. A record from further in the future must not suppress a real one.
 const MAX_AHEAD: Duration = Duration::minutes(5);
 
-/// All rules. No two of them accept the same record.
-pub const ALL: [&Rule; 3] = [&quarantined::RULE, &removed::RULE, &denied::RULE];
+/// All rules. The first that accepts a record judges it.
+pub const ALL: [&Rule; 4] = [&quarantined::RULE, &removed::RULE, &denied::RULE, &enforced::RULE];
 
 /// The rules that are switched on.
 #[derive(Clone)]
 pub struct Rules(Vec<&'static Rule>);
+
+/// The rules that can be switched off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OptionalRules {
+    pub denied: bool,
+    pub enforced: bool,
+}
+
+impl Default for OptionalRules {
+    fn default() -> OptionalRules {
+        OptionalRules { denied: true, enforced: true }
+    }
+}
 
 /// A rule of the detector.
 #[derive(Serialize)]
@@ -49,6 +63,8 @@ pub struct Rule {
     pub reference: &'static str,
     /// Every record that the condition accepts contains one of them.
     needles: &'static [Needle],
+    /// Its incidents are at least this far apart, whatever dedup period is configured.
+    pub least_period_hours: Option<u32>,
     /// The alternative conditions. No record passes two of them.
     pub alternatives: &'static [Alternative],
 }
@@ -86,6 +102,8 @@ pub enum Outcome {
     Removed,
     /// AWS was denied a call that looks like an attach: the key may be exposed, and is not contained.
     Denied,
+    /// The quarantine policy denied a call: the credentials are in use.
+    Enforced,
 }
 
 /// In ascending order.
@@ -105,9 +123,14 @@ pub enum Grade {
 }
 
 impl Rules {
-    /// `denied_attempts` switches on the low-confidence rule.
-    pub fn new(denied_attempts: bool) -> Rules {
-        let is_on = |rule: &&Rule| denied_attempts || rule.id != denied::RULE.id;
+    pub fn all() -> Rules {
+        Rules::new(OptionalRules::default())
+    }
+
+    pub fn new(optional: OptionalRules) -> Rules {
+        let is_on = |rule: &&Rule| {
+            (optional.denied || rule.id != denied::RULE.id) && (optional.enforced || rule.id != enforced::RULE.id)
+        };
         Rules(ALL.into_iter().filter(is_on).collect())
     }
 
@@ -158,7 +181,8 @@ impl Match {
         let Facts { actor, evidence, .. } = &self.facts;
         let mut key = format!("{}:{}:{}", self.rule.id, self.entity(), self.outcome);
         match (self.outcome, &evidence.request_id) {
-            (Outcome::Quarantined | Outcome::Failed, _) if !actor.aws_internal => key += ":by-hand",
+            // Nobody else's attach may suppress AWS's own.
+            (Outcome::Quarantined | Outcome::Failed, _) if !actor.is_aws() => key += ":by-hand",
             (Outcome::Removed, Some(id)) => key = format!("{key}:{}", safe(id.identifier(), id)),
             _ => {}
         }
@@ -186,7 +210,13 @@ impl Match {
 
     /// Whether it is published before others: there may not be time for all of them.
     pub fn is_urgent(&self) -> bool {
-        self.severity == Severity::Critical || self.facts.actor.aws_internal
+        self.severity == Severity::Critical || self.facts.actor.is_aws()
+    }
+
+    /// The dedup period of its incidents.
+    pub fn period(&self, configured: StdDuration) -> StdDuration {
+        let least = self.rule.least_period_hours.map(|hours| StdDuration::from_secs(u64::from(hours) * 3600));
+        least.map_or(configured, |least| least.max(configured))
     }
 
     /// A one-line summary, with the entity's name as the format shows it.
@@ -208,6 +238,7 @@ impl Outcome {
             Outcome::Failed => format!("Quarantine of IAM {kind} {name} FAILED in account {account}"),
             Outcome::Removed => format!("Quarantine of IAM {kind} {name} REMOVED in account {account}"),
             Outcome::Denied => format!("Quarantine of IAM {kind} {name} possibly denied in account {account}"),
+            Outcome::Enforced => format!("Quarantined IAM {} {name} STILL IN USE in account {account}", kind.noun()),
         }
     }
 }
@@ -243,6 +274,7 @@ impl fmt::Display for Outcome {
             Outcome::Failed => "failed",
             Outcome::Removed => "removed",
             Outcome::Denied => "denied",
+            Outcome::Enforced => "enforced",
         })
     }
 }

@@ -5,18 +5,27 @@
 //! memory does not grow with the file. Both passes together find exactly what parsing everything finds: `tests/laws/`
 //! holds them to it.
 //!
-//! A file without a needle is checked only at its ends: it begins like a JSON document, and its last byte closes it. The
-//! text in between is not parsed.
+//! The forms that are read: gzip, of one or several members, or gzip in gzip, or plain text; `{"Records":[…]}`, a list of records,
+//! or any number of these and of single records, with or without lines; and envelopes around records (`forms.rs`). A needle that
+//! is in none of these makes the file unread, never clean.
+//!
+//! A file without a needle is checked only at its ends: it begins like a JSON document, its last byte closes one, and the key
+//! `eventSource` is in it. The text in between is not parsed.
 
+mod content;
+mod forms;
 mod inflate;
+mod layers;
 mod needles;
 mod two_pass;
 mod walk;
 
-pub use needles::{Needle, NeedleError, Needles};
-pub use two_pass::{OtherText, Passes, ScanStep, Scanned, Settings, TwoPass};
+use std::fmt;
 
-use crate::trail::record::RecordError;
+pub use content::Packed;
+pub use forms::{Unwrapped, unwrap};
+pub use needles::{Needle, NeedleError, Needles};
+pub use two_pass::{Passes, ScanStep, Scanned, Settings, TwoPass};
 
 /// Why a file is not read, or not to its end. `E` is the source's own error.
 #[derive(Debug, thiserror::Error)]
@@ -29,8 +38,6 @@ pub enum Unread<E> {
     /// It is, or may be, a log file. Its readable records were judged.
     #[error("{0}")]
     Faulty(Fault),
-    #[error(transparent)]
-    Record(RecordError),
 }
 
 /// A defect of a file. The text follows the file's name.
@@ -42,8 +49,15 @@ pub enum Fault {
     NeitherGzipNorJson(u8),
     #[error("is not a log file: it is gzip, but not of JSON (the first inflated byte is {0:#04x})")]
     GzipOfOther(u8),
-    #[error("is not a log file: it is JSON without a \"Records\" list")]
+    #[error("is not a log file: it is JSON without CloudTrail records")]
     NoRecords,
+    #[error("is not read: it is {0}")]
+    Packed(Packed),
+    #[error(
+        "contains a search term outside of any CloudTrail record, where it cannot be judged; look at it, or provide the \
+         records as CloudTrail writes them"
+    )]
+    NotJudged,
     #[error("is broken: the gzip stream ends early")]
     TruncatedGzip,
     #[error("is broken: the gzip stream is corrupt after {inflated_bytes} inflated bytes")]
@@ -67,21 +81,12 @@ pub enum Fault {
 /// <https://docs.aws.amazon.com/awscloudtrail/latest/userguide/WhatIsCloudTrail-Limits.html>
 const MAX_RECORD_BYTES: usize = 1024 * 1024;
 
-/// The documents that a file may contain.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Form {
-    /// One document, `{"Records":[…]}` or the list alone: what CloudTrail writes.
-    One,
-    /// Any number of these, one after another, and single records between them: what people export.
-    Many,
-}
-
-/// Windows programs begin a text with it (U+FEFF in UTF-8).
-const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
-
-impl Form {
-    /// Whether a byte may precede a document.
-    fn is_blank(self, byte: u8) -> bool {
-        byte.is_ascii_whitespace() || self == Form::Many && BYTE_ORDER_MARK.contains(&byte)
+/// What to do with it.
+impl fmt::Display for Packed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Packed::Archive { kind, unpack } => write!(f, "{kind}; unpack it first (`{unpack}`)"),
+            Packed::Utf16 => f.write_str("text in UTF-16; convert it first (`iconv -f UTF-16 -t UTF-8`)"),
+        }
     }
 }

@@ -1,5 +1,6 @@
-//! The data that CloudTrail writes: object keys, log files, records.
+//! The data that CloudTrail writes: object keys, log files, records and their times.
 
 pub mod key;
 pub mod log_file;
 pub mod record;
+pub mod time;

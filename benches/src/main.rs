@@ -18,7 +18,7 @@ use libdeflater::Decompressor;
 use made::Kind;
 use quarantine_alert::{
     rule::Rules,
-    scan::{Form, Needles, OtherText, Passes, ScanStep, Settings, TwoPass},
+    scan::{Needles, Passes, ScanStep, Settings, TwoPass},
 };
 use serde::Deserialize;
 use serde_json::Value;
@@ -26,8 +26,7 @@ use serde_json::Value;
 /// About the size of S3's chunks.
 const CHUNK_BYTES: usize = 64 * 1024;
 /// The function's settings.
-const SETTINGS: Settings =
-    Settings { form: Form::One, limit_mib: Some(4096), kept_bytes: 1024 * 1024, other_text: OtherText::FirstBlock };
+const SETTINGS: Settings = Settings { limit_mib: Some(4096), other_mib: Some(64), kept_bytes: 1024 * 1024 };
 const ROUNDS: usize = 7;
 
 type Scan<'a> = (&'a str, Box<dyn FnMut(&Bytes) + 'a>);
@@ -50,7 +49,7 @@ fn main() {
             }
         }
         ["scan", folder] => {
-            let rules = Rules::new(true);
+            let rules = Rules::all();
             let needles = rules.needles();
             read(folder).iter().for_each(|file| scan(file, &rules, &needles));
         }
@@ -79,7 +78,7 @@ fn read(folder: &str) -> Vec<Bytes> {
 }
 
 fn ratios(real: Vec<Bytes>) {
-    let rules = Rules::new(true);
+    let rules = Rules::all();
     let needles = rules.needles();
     let mut sets = vec![
         ("small", set(1000, 45 << 10, Kind::Clean)),
@@ -154,7 +153,9 @@ fn scan(file: &Bytes, rules: &Rules, needles: &Needles) {
             }
             ScanStep::Reopen => rest = file.clone(),
             ScanStep::Candidate(candidate) => {
-                black_box(scan.record(&candidate).and_then(|record| rules.judge(record)));
+                for record in scan.records(&candidate) {
+                    black_box(rules.judge(record));
+                }
             }
             ScanStep::Yield => {}
             ScanStep::End(end) => {

@@ -114,7 +114,8 @@ pub struct FindArgs {
 pub struct SearchArgs {
     /// A log file or a folder, s3://bucket/prefix, or - for standard input; gzip or plain
     ///
-    /// A file may contain {"Records":[…]}, a list of records, or one JSON document per line: a record or a {"Records":…}.
+    /// A file may contain {"Records":[…]}, a list of records, or one document per line: a record or a {"Records":…}. Records may be
+    /// in the envelopes of `aws cloudtrail lookup-events`, CloudWatch Logs, EventBridge or a log shipper.
     #[arg(required = true, value_name = "PATH", value_parser = OsStringValueParser::new().try_map(Target::parse))]
     pub paths: Vec<Target>,
     #[command(flatten)]
@@ -127,6 +128,9 @@ pub struct SearchArgs {
     /// Whether to include the low-confidence rule of denied attempts, like the function's DENIED_ATTEMPTS: on or off
     #[arg(long, default_value = "on", value_name = "SWITCH")]
     pub denied_attempts: Switch,
+    /// Whether to include calls that a quarantine denied, like the function's ENFORCED_DENIALS: on or off
+    #[arg(long, default_value = "on", value_name = "SWITCH")]
+    pub enforced_denials: Switch,
 }
 
 /// Which records are wanted.

@@ -1,7 +1,11 @@
 //! The files that a search read, skipped or failed to read.
 
 use indicatif::{HumanBytes, HumanCount};
-use quarantine_alert::{engine::error::FileEnd, scan::Scanned};
+use quarantine_alert::{
+    engine::error::FileEnd,
+    scan::{Fault, Scanned},
+    trail::log_file::LogFile,
+};
 
 use crate::progress::{plural, say};
 
@@ -12,6 +16,8 @@ const MAX_NAMED: usize = 1000;
 #[derive(Default)]
 pub struct Coverage {
     scanned: u64,
+    /// Lists without records.
+    empty: u64,
     bytes: u64,
     inflated_bytes: u64,
     /// Files and objects that are not log files, or not wanted.
@@ -37,7 +43,7 @@ impl Coverage {
     }
 
     pub fn done(&self) -> u64 {
-        self.scanned + self.skipped + self.unread_count
+        self.scanned + self.empty + self.skipped + self.unread_count
     }
 
     pub fn bytes(&self) -> u64 {
@@ -45,14 +51,17 @@ impl Coverage {
     }
 
     /// A file of this target was read, or not.
-    pub fn ended(&mut self, target: usize, end: &FileEnd) {
+    pub fn ended(&mut self, target: usize, log_file: &LogFile, end: &FileEnd) {
         match end {
-            FileEnd::Scanned(Scanned { bytes, inflated_bytes }) => {
+            FileEnd::Scanned(Scanned { bytes, inflated_bytes, has_records }) => {
                 self.is_accounted[target] = true;
-                self.scanned += 1;
+                self.scanned += u64::from(*has_records);
+                self.empty += u64::from(!has_records);
                 self.bytes += bytes;
                 self.inflated_bytes += inflated_bytes;
             }
+            // It may contain log files.
+            FileEnd::Skipped(fault @ Fault::Packed(_)) => self.unread(target, format!("{log_file} {fault}")),
             FileEnd::Skipped(_) => self.skipped += 1,
             FileEnd::NotRead(not_read) => self.unread(target, not_read.to_string()),
         }
@@ -77,6 +86,9 @@ impl Coverage {
         let files = plural(self.scanned, "log file");
         let bytes = format!("{}, {} inflated", HumanBytes(self.bytes), HumanBytes(self.inflated_bytes));
         say(&format!("{found} in {files} ({bytes}), {:.1} s.", self.seconds));
+        if self.empty > 0 {
+            say(&format!("{} without records: an empty list.", plural(self.empty, "file")));
+        }
         if self.skipped > 0 {
             let others = plural(self.skipped, "other file");
             say(&format!("{others} skipped: not CloudTrail log files, or outside the requested dates."));

@@ -2,7 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
-use quarantine_alert::trail::record::{Record, rfc3339};
+use quarantine_alert::trail::{record::Record, time::rfc3339};
 use time::{
     Date, Duration, OffsetDateTime, Time, UtcOffset, format_description::well_known::Rfc3339,
     macros::format_description,

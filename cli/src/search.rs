@@ -102,11 +102,8 @@ fn take<S: Sink>(found: FromSource<S::Wanted>, sink: &mut S, coverage: &mut Cove
                 coverage.stopped = Some(reason);
             }
         }
-        FromSource::Unclear { target, log_file, reason } => {
-            coverage.unread(target, format!("{log_file} {reason}; provide the records as CloudTrail writes them"));
-        }
         FromSource::End { target, log_file, end } => {
-            coverage.ended(target, &end);
+            coverage.ended(target, &log_file, &end);
             if let FileEnd::Scanned(_) = end {
                 sink.scanned(&log_file);
             }

@@ -19,6 +19,7 @@ pub(super) fn link(kind: EntityType, name: &Untrusted, partition: &Untrusted) ->
         EntityType::User => "users",
         EntityType::Group => "groups",
         EntityType::Role => "roles",
+        EntityType::Unknown => return format!("https://{host}/iam/home#/home"),
     };
     let name = name.iam_name().map(|name| utf8_percent_encode(name, ENCODED).to_string());
     format!("https://{host}/iam/home#/{page}{}", name.map(|name| format!("/details/{name}")).unwrap_or_default())

@@ -6,12 +6,12 @@
 
 use std::fmt::Write;
 
-use time::{Duration, OffsetDateTime};
+use time::Duration;
 
 use super::console;
 use crate::{
     rule::{EntityType, Match, Outcome, Policy},
-    trail::record::rfc3339,
+    trail::{log_file::LogFile, time::rfc3339},
     untrusted::Untrusted,
 };
 
@@ -45,14 +45,20 @@ pub(super) fn text(steps: &[Step]) -> String {
     text
 }
 
-pub(super) fn steps(matched: &Match, event_time: OffsetDateTime) -> Vec<Step> {
+/// The number of the step that searches the logs. The email refers to it.
+pub const SEARCH_STEP: usize = 6;
+
+/// `log_file` contains the record.
+pub(super) fn steps(matched: &Match, log_file: Option<&LogFile>) -> Vec<Step> {
     let is_inline = matched.policy.as_ref().is_some_and(|policy| policy.arn.is_none());
     let detach = if is_inline { "delete" } else { "detach" };
     vec![
+        account(matched),
         deactivate(matched),
+        end_sessions(matched),
         contain(matched),
         Step::new(format!("Open the AWS support case about the key: {}", console::support(&matched.facts.partition))),
-        search(matched, event_time),
+        search(matched, log_file),
         Step::new(
             "Remove everything that was created: users, access keys, login profiles, roles, instances, functions, email \
              identities.",
@@ -63,39 +69,81 @@ pub(super) fn steps(matched: &Match, event_time: OffsetDateTime) -> Vec<Step> {
     ]
 }
 
+/// The commands run in whichever account the shell is in.
+fn account(matched: &Match) -> Step {
+    let id = &matched.facts.account_id;
+    let text = match id.as_str() {
+        "unknown" => "Find out the account, which the record does not name, and use credentials of it.".into(),
+        id => format!("Use credentials of the account {id}. The caller identity must show its id."),
+    };
+    Step::new(text).with(["aws sts get-caller-identity".into()])
+}
+
 fn deactivate(matched: &Match) -> Step {
-    let name = quoted(matched.facts.entity.name.iam_name(), "ENTITY_NAME");
+    let name = name(matched);
     match matched.facts.entity.kind {
-        EntityType::User => {
-            Step::new("Deactivate ALL active access keys of the user. Use another identity: a quarantined user cannot change its own keys.")
-                .with([
-                    format!("aws iam list-access-keys --user-name={name}"),
-                    format!(
-                        "aws iam update-access-key --user-name={name} --access-key-id={} --status Inactive",
-                        own_key(matched)
-                    ),
-                ])
-        }
+        EntityType::User => Step::new(
+            "Deactivate ALL active access keys of the user. Use another identity: a quarantined user cannot change its own \
+             keys. Instead of this and the next step, AWS's runbook AWSSupport-ContainIAMPrincipal (Systems Manager, \
+             Automation) can contain the user.",
+        )
+        .with([
+            format!("aws iam list-access-keys --user-name={name}"),
+            format!(
+                "aws iam update-access-key --user-name={name} --access-key-id={} --status Inactive",
+                own_key(matched)
+            ),
+        ]),
         EntityType::Group => Step::new(
             "Deactivate ALL active access keys of every user in the group. Use an identity outside the group.",
         )
         .with([format!("aws iam get-group --group-name={name}")]),
-        // The time is that of the paste, not of the alert: sessions may have been created in between.
         EntityType::Role => Step::new(
-            "Find out who attached the policy: AWS attaches it only to users. If the role's sessions may be stolen, revoke \
-             those issued until now. This interrupts every workload that uses them.",
-        )
-        .with([format!(
-            "aws iam put-role-policy --role-name={name} --policy-name AWSRevokeOlderSessions --policy-document \
+            "Find out who attached the policy: AWS attaches it only to users. Instead of this and the next step, AWS's \
+             runbook AWSSupport-ContainIAMPrincipal (Systems Manager, Automation) can contain the role.",
+        ),
+        EntityType::Unknown => {
+            Step::new("Find out from the record whose credentials they are, and deactivate ALL active access keys of that user.")
+        }
+    }
+}
+
+/// Temporary credentials outlive a deactivated key. The time is that of the paste, not of the alert: sessions may have been
+/// created in between.
+///
+/// <https://docs.aws.amazon.com/IAM/latest/UserGuide/id_credentials_temp_control-access_disable-perms.html>
+fn end_sessions(matched: &Match) -> Step {
+    let kind = matched.facts.entity.kind;
+    let command = |kind: EntityType| {
+        format!(
+            "aws iam put-{kind}-policy --{kind}-name={} --policy-name AWSRevokeOlderSessions --policy-document \
              '{{\"Version\":\"2012-10-17\",\"Statement\":[{{\"Effect\":\"Deny\",\"Action\":\"*\",\"Resource\":\"*\",\
-             \"Condition\":{{\"DateLessThan\":{{\"aws:TokenIssueTime\":\"'\"$(date -u +%Y-%m-%dT%H:%M:%SZ)\"'\"}}}}}}]}}'"
-        )]),
+             \"Condition\":{{\"DateLessThan\":{{\"aws:TokenIssueTime\":\"'\"$(date -u +%Y-%m-%dT%H:%M:%SZ)\"'\"}}}}}}]}}'",
+            name(matched)
+        )
+    };
+    match kind {
+        EntityType::User => Step::new(
+            "End the sessions that the user has created: temporary credentials outlive the key. Do the same with the roles \
+             that it has assumed (IAM console, role, Revoke sessions).",
+        )
+        .with([command(kind)]),
+        EntityType::Role => Step::new(
+            "If the role's sessions may be stolen, end those issued until now. This interrupts every workload that uses them.",
+        )
+        .with([command(kind)]),
+        EntityType::Group | EntityType::Unknown => Step::new(
+            "End the sessions of these users, and of the roles that they have assumed (IAM console, role, Revoke sessions): \
+             temporary credentials outlive a key.",
+        ),
     }
 }
 
 fn contain(matched: &Match) -> Step {
     match matched.outcome {
-        Outcome::Quarantined => Step::new("Leave the quarantine policy attached until the support case is answered."),
+        Outcome::Quarantined | Outcome::Enforced => {
+            Step::new("Leave the quarantine policy attached until the support case is answered.")
+        }
         Outcome::Failed => Step::new(
             "Attach the policy that could not be attached. It denies some actions until the keys are inactive.",
         )
@@ -110,15 +158,30 @@ fn contain(matched: &Match) -> Step {
     }
 }
 
-fn search(matched: &Match, event_time: OffsetDateTime) -> Step {
+fn search(matched: &Match, log_file: Option<&LogFile>) -> Step {
+    let key = own_key(matched);
+    let since = matched.facts.event_time.map(|time| rfc3339(time - Duration::HOUR * 24));
+    let bucket = match log_file {
+        Some(LogFile::S3(object)) => {
+            Untrusted::new(&object.bucket).bucket_name().map(|bucket| format!("s3://{bucket}"))
+        }
+        Some(LogFile::Disk(_) | LogFile::Stdin) | None => None,
+    };
+    let trace = format!(
+        "quarantine-scan trace {key}{} {}",
+        since.as_ref().map_or(String::new(), |since| format!(" --since='{since}'")),
+        quoted(bucket.as_deref(), "s3://LOG_BUCKET"),
+    );
     let region = quoted(matched.facts.region.identifier(), "REGION");
-    let text = "Search CloudTrail for calls with the key, from 24 hours before the event, in all Regions. Follow every \
-                AssumeRole call.";
-    Step::new(text).with([format!(
-        "aws cloudtrail lookup-events --region={region} --start-time='{}' --lookup-attributes AttributeKey=AccessKeyId,AttributeValue={}",
-        rfc3339(event_time - Duration::HOUR * 24),
-        own_key(matched),
-    )])
+    let lookup = format!(
+        "aws cloudtrail lookup-events --region={region}{} --lookup-attributes AttributeKey=AccessKeyId,AttributeValue={key}",
+        since.as_ref().map_or(String::new(), |since| format!(" --start-time='{since}'")),
+    );
+    Step::new(
+        "Find out what the key did, from 24 hours before the event, in all Regions. Follow every AssumeRole call. CloudTrail's \
+         event history (lookup-events) needs no trail, but has 90 days, and shows one Region at a time.",
+    )
+    .with([trace, lookup])
 }
 
 /// The entity's own long-term key. A temporary one cannot be deactivated, and another's must not be.
@@ -128,10 +191,14 @@ fn own_key(matched: &Match) -> String {
     quoted(key, "ACCESS_KEY_ID")
 }
 
+fn name(matched: &Match) -> String {
+    quoted(matched.facts.entity.name.iam_name(), "ENTITY_NAME")
+}
+
 /// `None` for attaching an inline policy, which would need its document.
 fn policy_command(matched: &Match, verb: &str) -> Option<String> {
-    let kind = matched.facts.entity.kind;
-    let name = quoted(matched.facts.entity.name.iam_name(), "ENTITY_NAME");
+    let kind = Some(matched.facts.entity.kind).filter(|kind| *kind != EntityType::Unknown)?;
+    let name = name(matched);
     let policy = match &matched.policy {
         Some(Policy { arn: Some(arn), .. }) => format!("--policy-arn={}", quoted(arn.arn(), "POLICY_ARN")),
         Some(_) if verb == "attach" => return None,

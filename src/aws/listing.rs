@@ -6,6 +6,7 @@ use aws_sdk_s3::{
     config::http::HttpResponse,
     error::{ProvideErrorMetadata, SdkError},
     operation::list_objects_v2::ListObjectsV2Error,
+    types::{Object, ObjectStorageClass, OptionalObjectAttributes},
 };
 
 use super::{explain, log_bucket::LogBucket};
@@ -14,6 +15,8 @@ use crate::trail::log_file::S3Object;
 /// A page of a listing.
 pub struct Page {
     pub objects: Vec<S3Object>,
+    /// Objects that cannot be read until they are restored. They are not among the others.
+    pub archived: Vec<S3Object>,
     /// Each with its `/`. Empty unless the listing is by folder.
     pub folders: Vec<String>,
     next: Option<String>,
@@ -63,17 +66,34 @@ impl LogBucket {
             .prefix(&listing.prefix)
             .set_start_after(listing.after.clone())
             .set_delimiter(listing.by_folder.then(|| "/".into()))
+            .optional_object_attributes(OptionalObjectAttributes::RestoreStatus)
             .set_continuation_token(next);
         let answer = request.send().await.map_err(|error| because(&error))?;
         let size = |size: Option<i64>| size.and_then(|size| u64::try_from(size).ok());
-        let objects = answer
-            .contents
-            .unwrap_or_default()
-            .into_iter()
-            .filter_map(|object| Some(S3Object::new(listing.bucket.clone(), object.key?, None, size(object.size))));
+        let (archived, objects): (Vec<Object>, Vec<Object>) =
+            answer.contents.unwrap_or_default().into_iter().partition(is_archived);
+        let objects_of = |objects: Vec<Object>| {
+            let object =
+                |object: Object| Some(S3Object::new(listing.bucket.clone(), object.key?, None, size(object.size)));
+            objects.into_iter().filter_map(object).collect()
+        };
         let folders = answer.common_prefixes.unwrap_or_default().into_iter().filter_map(|folder| folder.prefix);
-        Ok(Some(Page { objects: objects.collect(), folders: folders.collect(), next: answer.next_continuation_token }))
+        Ok(Some(Page {
+            objects: objects_of(objects),
+            archived: objects_of(archived),
+            folders: folders.collect(),
+            next: answer.next_continuation_token,
+        }))
     }
+}
+
+/// Whether an object must be restored before it is read. Glacier Instant Retrieval needs no restore.
+///
+/// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/restoring-objects.html>
+fn is_archived(object: &Object) -> bool {
+    let is_restored = object.restore_status.as_ref().is_some_and(|status| status.restore_expiry_date.is_some());
+    let class = object.storage_class.as_ref();
+    matches!(class, Some(ObjectStorageClass::Glacier | ObjectStorageClass::DeepArchive)) && !is_restored
 }
 
 fn because(error: &SdkError<ListObjectsV2Error, HttpResponse>) -> ListingError {

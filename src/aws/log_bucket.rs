@@ -47,7 +47,9 @@ pub enum ObjectError {
     OtherRegion(String),
     #[error("changed while it was read; compare its versions, since CloudTrail never changes a log file")]
     Changed,
-    #[error("is archived; restore it (`aws s3api restore-object`), then redrive its delivery")]
+    #[error(
+        "is archived (storage class GLACIER or DEEP_ARCHIVE); restore it (`aws s3api restore-object`), then redrive its delivery"
+    )]
     Archived,
     /// The next attempt may succeed.
     #[error("cannot be read for now: {0}")]

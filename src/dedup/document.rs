@@ -159,7 +159,7 @@ impl Document {
             let since = incident.start + 1..=*event_time;
             !is_counted(&incident.key)
                 && !since.is_empty()
-                && event_time.abs_diff(incident.start) < question.period.as_secs()
+                && event_time.abs_diff(incident.start) < question.flood_period.as_secs()
                 && !self.removals(question.now).any(|removal| since.contains(&removal))
         };
         if !is_removal(dedup_key) || !has_window || !self.known(question.now).iter().any(ends) {
@@ -174,7 +174,7 @@ impl Document {
 
     /// The most other incidents of this kind, those of AWS's own calls excepted, that any period around the start contains.
     fn neighbors(&self, question: &Question, own_start: i64, is_of_kind: impl Fn(&Incident) -> bool) -> usize {
-        let period = i64::try_from(question.period.as_secs()).unwrap_or(i64::MAX);
+        let period = i64::try_from(question.flood_period.as_secs()).unwrap_or(i64::MAX);
         // Records without a time are not near each other.
         let is_counted = |incident: &&Incident| {
             is_counted(&incident.key)
@@ -242,5 +242,5 @@ fn is_removal(dedup_key: &str) -> bool {
 
 /// Whether an incident counts toward the flood bound: anyone can prompt it.
 pub(super) fn is_counted(dedup_key: &str) -> bool {
-    is_removal(dedup_key) || dedup_key.contains(":by-hand")
+    is_removal(dedup_key) || dedup_key.contains(":by-hand") || dedup_key.contains(":enforced")
 }

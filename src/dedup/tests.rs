@@ -18,8 +18,10 @@ fn removal(event_time: i64) -> IncidentKey {
     key(&format!("removed-rule:1:user:alice:removed:r-{event_time}"), event_time)
 }
 
+const HOUR: Duration = Duration::from_secs(3600);
+
 fn question<'a>(key: &'a IncidentKey, token: &'a str, now: i64) -> Question<'a> {
-    Question { key, removals: &[], token, now, period: Duration::from_secs(3600) }
+    Question { key, removals: &[], token, now, period: HOUR, flood_period: HOUR }
 }
 
 fn claimed(decision: Decision) -> (Claim, Document) {

@@ -5,7 +5,7 @@ use std::{fmt, io, sync::Arc};
 use crate::{
     aws::log_bucket::ObjectError,
     scan::{self, Fault, Scanned},
-    trail::log_file::LogFile,
+    trail::log_file::{Handling, LogFile},
 };
 
 /// Why a source ended early.
@@ -67,10 +67,9 @@ impl NotRead {
                 | ObjectError::Archived
                 | ObjectError::Permanent(_) => false,
             },
-            Unread::Source(SourceError::Io(_) | SourceError::Panicked)
-            | Unread::NotALogFile(_)
-            | Unread::Faulty(_)
-            | Unread::Record(_) => false,
+            Unread::Source(SourceError::Io(_) | SourceError::Panicked) | Unread::NotALogFile(_) | Unread::Faulty(_) => {
+                false
+            }
         }
     }
 
@@ -83,10 +82,10 @@ impl NotRead {
     fn may_be_tampering(&self) -> bool {
         let is_content = match &self.reason {
             Unread::NotALogFile(fault) | Unread::Faulty(fault) => !matches!(fault, Fault::TooLarge { .. }),
-            Unread::Record(_) => true,
             Unread::Source(_) => false,
         };
-        is_content && matches!(*self.log_file, LogFile::S3(_))
+        // Digest files cover only the trail's own objects.
+        is_content && matches!(&*self.log_file, LogFile::S3(object) if object.handling() == Handling::Scan)
     }
 }
 
@@ -120,7 +119,8 @@ mod tests {
         assert_eq!(sentence(SourceError::Io(error)), "x.json cannot be read: permission denied");
         assert_eq!(
             sentence(SourceError::S3(ObjectError::Archived)),
-            "x.json is archived; restore it (`aws s3api restore-object`), then redrive its delivery"
+            "x.json is archived (storage class GLACIER or DEEP_ARCHIVE); restore it (`aws s3api restore-object`), then \
+             redrive its delivery"
         );
     }
 

@@ -29,15 +29,23 @@ impl PendingMatch {
             dedup_key: matched.dedup_key(now),
             event_time: matched.facts.event_time.map_or(0, OffsetDateTime::unix_timestamp),
             has_window: matched.usable_time(now).is_some(),
-            by_aws: matched.facts.actor.aws_internal,
+            by_aws: matched.facts.actor.is_aws(),
         };
         PendingMatch { key, token: Uuid::new_v4().to_string(), matched, log_file }
     }
 
-    /// The question to its entity's document. `removals` are those that wait in this process.
+    /// The question to its entity's document. `removals` are those that wait in this process, `period` is the configured one.
     pub fn question<'a>(&'a self, removals: &'a [i64], period: Duration) -> Question<'a> {
         let now = OffsetDateTime::now_utc().unix_timestamp();
-        Question { key: &self.key, removals, token: &self.token, now, period }
+        let flood_period = period;
+        Question {
+            key: &self.key,
+            removals,
+            token: &self.token,
+            now,
+            period: self.matched.period(period),
+            flood_period,
+        }
     }
 
     /// Whether it is a removal, which ends the incidents of its entity.

@@ -1,6 +1,7 @@
 //! A log file in S3 → its candidates.
 
 use std::{
+    collections::VecDeque,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -77,6 +78,8 @@ struct Reading<'n> {
     places: Option<Places>,
     scan: TwoPass<'n, SourceError>,
     slice: Option<Slice>,
+    /// The records of the last candidate.
+    records: VecDeque<Candidate>,
     body: Option<Body>,
     /// The object's, once it was opened: a second pass must read the same object.
     etag: Option<String>,
@@ -171,6 +174,7 @@ impl Reader {
             places: None,
             scan: TwoPass::new(needles, self.settings, passes),
             slice: None,
+            records: VecDeque::new(),
             body: None,
             etag: None,
         }
@@ -180,6 +184,9 @@ impl Reader {
 impl Reading<'_> {
     async fn next(&mut self) -> Next {
         loop {
+            if let Some(candidate) = self.records.pop_front() {
+                return Next::Candidate(Box::new(candidate));
+            }
             let slice = match self.slice.take() {
                 Some(slice) => slice,
                 None => self.reader.resources.processor.slice(self.rank()).await,
@@ -195,9 +202,8 @@ impl Reading<'_> {
                     drop(slice);
                     let memory =
                         if self.is_related { None } else { self.reader.resources.memory(candidate.len()).await };
-                    if let Some(record) = self.scan.record(&candidate) {
-                        return Next::Candidate(Box::new(Candidate { record, memory }));
-                    }
+                    let records = self.scan.records(&candidate);
+                    self.records = share(records, memory);
                 }
                 ScanStep::Yield => {
                     self.step_aside();
@@ -243,12 +249,12 @@ impl Reading<'_> {
     }
 }
 
-impl Candidate {
-    /// Releases the memory that parsing needed, but the record does not.
-    pub fn shrink(&mut self) {
-        let needed = self.record.raw.get().len() * 2 / 1024 + 1;
-        if let Some(memory) = &mut self.memory {
-            drop(memory.split(memory.num_permits().saturating_sub(needed)));
-        }
-    }
+/// Shares out the memory of a candidate among its records, and releases what only parsing needed.
+fn share(records: Vec<Record>, mut memory: Option<OwnedSemaphorePermit>) -> VecDeque<Candidate> {
+    let share = |record: Record| {
+        let needed = record.raw.get().len() * 2 / 1024 + 1;
+        let memory = memory.as_mut().and_then(|memory| memory.split(needed.min(memory.num_permits())));
+        Candidate { record, memory }
+    };
+    records.into_iter().map(share).collect()
 }

@@ -1,11 +1,8 @@
 //! Why an item is not acknowledged.
 
 use crate::{
-    aws::alert_topic::PublishError,
-    dedup::LEASE,
-    delivery::DeliveryError,
-    engine::error::NotRead,
-    trail::{log_file::S3Object, record::RecordError},
+    aws::alert_topic::PublishError, dedup::LEASE, delivery::DeliveryError, engine::error::NotRead, scan::Fault,
+    trail::log_file::S3Object,
 };
 
 /// Why an item returns to the queue. Each is one sentence that names the object and what to do.
@@ -16,7 +13,7 @@ pub enum Failure {
     #[error(transparent)]
     NotRead(#[from] NotRead),
     #[error("the record that EventBridge delivered {0}")]
-    LoneRecord(RecordError),
+    LoneRecord(Fault),
     #[error("the match {dedup_key} in {origin} was not alerted: {reason}")]
     NotAlerted { dedup_key: String, origin: String, reason: NotAlerted },
     #[error("the invocation ended before {0} was scanned; its delivery returns to the queue")]

@@ -12,6 +12,8 @@ const NAMESPACE: &str = "QuarantineAlert";
 /// Counts of one invocation.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Counts {
+    /// Test events, messages of AWS Config, and others that name no new object.
+    pub without_work: u64,
     pub files_scanned: u64,
     pub files_skipped: u64,
     pub files_failed: u64,
@@ -35,6 +37,7 @@ impl Counts {
     /// metrics of two stacks.
     pub fn embedded_metric(&self, function_name: &str, milliseconds: i64) -> Option<String> {
         let values = [
+            ("DeliveriesWithoutWork", self.without_work),
             ("FilesDelivered", self.files_scanned + self.files_skipped + self.files_failed),
             ("FilesScanned", self.files_scanned),
             ("FilesSkipped", self.files_skipped),

@@ -27,11 +27,8 @@ use crate::{
     dedup::IncidentKey,
     delivery::{Delivered, Delivery},
     engine::{error::FileEnd, pending::PendingMatch, reader::Reader},
-    rule::Rules,
-    trail::{
-        log_file::{Handling, LogFile, S3Object},
-        record::Record,
-    },
+    scan::{Fault, unwrap},
+    trail::log_file::{Handling, LogFile, S3Object},
 };
 
 /// How soon the claim of another invocation is looked at again. Most claims take less than a second.
@@ -93,16 +90,13 @@ impl MatchQueue {
         };
         for item in delivery.items {
             let number = queue.report.add(item.id);
-            match item.content {
-                Ok(content) => {
-                    for delivered in content {
-                        match delivered {
-                            Delivered::Record(raw) => queue.lone_record(number, raw.get(), &detector.rules),
-                            Delivered::LogFile(object) => objects.push((number, object)),
-                        }
-                    }
+            for delivered in item.content {
+                match delivered {
+                    Ok(Delivered::Record(raw)) => queue.lone_record(number, raw.get(), detector),
+                    Ok(Delivered::LogFile(object)) => objects.push((number, object)),
+                    Ok(Delivered::NothingToDo) => queue.report.without_work(),
+                    Err(error) => queue.report.fail(number, error.into()),
                 }
-                Err(error) => queue.report.fail(number, error.into()),
             }
         }
         // The smallest first: those that fit into the invocation must not wait for those that do not.
@@ -120,15 +114,14 @@ impl MatchQueue {
         queue
     }
 
-    /// A record that EventBridge delivered alone.
-    fn lone_record(&mut self, item: usize, text: &str, rules: &Rules) {
-        match Record::parse(text.as_bytes()) {
-            Ok(record) => {
-                if let Some(matched) = rules.judge(record) {
-                    self.add(item, PendingMatch::new(matched, None), None);
-                }
-            }
-            Err(error) => self.report.fail(item, Failure::LoneRecord(error)),
+    /// A record that EventBridge delivered alone. It is read like one of a log file.
+    fn lone_record(&mut self, item: usize, text: &str, detector: &Detector) {
+        let unwrapped = unwrap(text.as_bytes(), &detector.needles);
+        for matched in unwrapped.records.into_iter().filter_map(|record| detector.rules.judge(record)) {
+            self.add(item, PendingMatch::new(matched, None), None);
+        }
+        if unwrapped.has_other {
+            self.report.fail(item, Failure::LoneRecord(Fault::NotJudged));
         }
     }
 

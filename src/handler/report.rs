@@ -65,6 +65,11 @@ impl Report {
         self.items[item].failures.push(failure);
     }
 
+    /// A part of a delivery that needs no work.
+    pub fn without_work(&mut self) {
+        self.counts.without_work += 1;
+    }
+
     pub fn skipped(&mut self, object: &S3Object, reason: &str) {
         self.counts.files_skipped += 1;
         let (bucket, key) = object.visible();
@@ -74,7 +79,7 @@ impl Report {
     /// The scan of a log file with this number of matches has ended.
     pub fn ended(&mut self, item: usize, object: &S3Object, matches: u64, end: FileEnd, milliseconds: u64) {
         match end {
-            FileEnd::Scanned(Scanned { bytes, inflated_bytes }) => {
+            FileEnd::Scanned(Scanned { bytes, inflated_bytes, .. }) => {
                 self.counts.files_scanned += 1;
                 let (bucket, key) = object.visible();
                 info!(bucket, key, bytes, inflated_bytes, matches, milliseconds, "Scanned log file.");

@@ -80,8 +80,7 @@ impl Scanner {
         }
         let places = Places::new(places, self.aside);
         let started = Instant::now();
-        let judge = |log_file: &Arc<LogFile>, mut candidate: Candidate| {
-            candidate.shrink();
+        let judge = |log_file: &Arc<LogFile>, candidate: Candidate| {
             let matched = Box::new(self.detector.rules.judge(candidate.record)?);
             Some(FromScan::Match { scan, log_file: log_file.clone(), matched, memory: candidate.memory })
         };

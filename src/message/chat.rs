@@ -5,7 +5,7 @@
 
 use serde::Serialize;
 
-use crate::{alert::Alert, untrusted::Untrusted};
+use crate::{alert::Alert, rule::Outcome, untrusted::Untrusted};
 
 #[derive(Serialize)]
 struct Card<'a> {
@@ -35,13 +35,19 @@ struct Metadata<'a> {
 pub(super) fn card(alert: &Alert) -> String {
     let shown = |text: &Option<Untrusted>| text.as_ref().map_or("unknown".into(), code);
     let title = alert.title_with(&code(&alert.entity.name));
+    let tried = match alert.outcome {
+        Outcome::Enforced => {
+            format!("\n*Tried:* {} {}", shown(&alert.call.event_source), shown(&alert.call.event_name))
+        }
+        _ => String::new(),
+    };
     let description = format!(
-        "{} {} in account {}, {}\n*Event time:* {}\n*Actor:* {} from {}\n*Called by:* {}\n<{}|Open in the console>",
+        "{} {} in account {}, {}\n*Event time:* {}\n*Actor:* {} from {}\n*Called by:* {}{tried}\n<{}|Open in the console>",
         alert.entity.kind,
         code(&alert.entity.name),
         alert.account_id,
         code(&alert.region),
-        alert.event_time,
+        alert.event_time.as_deref().unwrap_or("unknown"),
         shown(&alert.actor.arn),
         shown(&alert.actor.source_ip_address),
         alert.caller(),
@@ -62,5 +68,5 @@ pub(super) fn card(alert: &Alert) -> String {
 
 /// As code, in which nothing is markup. Characters that would end the code, or make a mention or a link in it, are replaced.
 fn code(text: &Untrusted) -> String {
-    format!("`{}`", text.visible(200).replace('`', "'").replace(['<', '>', '&'], "?"))
+    format!("`{}`", text.unlinked_text(200).replace('`', "'").replace(['<', '>', '&'], "?"))
 }

@@ -2,24 +2,31 @@
 
 use std::fmt::Write;
 
-use crate::{alert::Alert, rule::Outcome, untrusted::Untrusted};
+use crate::{
+    alert::{Alert, SEARCH_STEP},
+    rule::Outcome,
+    untrusted::Untrusted,
+};
 
 /// Longer values are cut here. The JSON alert has them whole.
 const MAX_CHARS: usize = 200;
 
 pub(super) fn text(alert: &Alert) -> String {
-    let shown = |text: &Option<Untrusted>| text.as_ref().map_or("unknown".into(), |text| text.visible(MAX_CHARS));
+    let shown = |text: &Option<Untrusted>| text.as_ref().map_or("unknown".into(), |text| text.unlinked(MAX_CHARS));
     let actor = &alert.actor;
-    let policy = alert.policy.as_ref().map_or("policy unknown".into(), |policy| policy.name.visible(128));
+    let policy = alert.policy.as_ref().map_or("policy unknown".into(), |policy| policy.name.unlinked(128));
     let mut text = Rows::default();
     text.row("Outcome", &format!("{} ({}), {policy}", alert.outcome, alert.severity));
-    text.row("Entity", &format!("{} {}", alert.entity.kind, alert.entity.name.visible(128)));
-    text.row("Account", &format!("{}, {}", alert.account_id, alert.region.visible(64)));
-    text.row("Event time", &format!("{}, detected {} s later", alert.event_time, alert.detection_latency_seconds));
+    text.row("Entity", &format!("{} {}", alert.entity.kind, alert.entity.name.unlinked(128)));
+    text.row("Account", &format!("{}, {}", alert.account_id, alert.region.unlinked(64)));
+    text.row("Event time", &event_time(alert));
     text.row("Actor", &format!("{} {}", shown(&actor.kind), shown(&actor.arn)));
     text.row("Access key", &shown(&actor.access_key_id));
     text.row("Source IP", &shown(&actor.source_ip_address));
-    text.row("User agent", &shown(&actor.user_agent));
+    text.row("User agent", &actor.user_agent.as_ref().map_or("unknown".into(), |text| text.unlinked_text(MAX_CHARS)));
+    if alert.outcome == Outcome::Enforced {
+        text.row("Tried", &tried(alert));
+    }
     text.row("Called by", alert.caller());
     text.row("Contained", &contained(alert));
     text.row("Console", &alert.link);
@@ -35,10 +42,10 @@ pub(super) fn text(alert: &Alert) -> String {
     text.row("Related", &related(alert));
     for call in alert.related.iter().flat_map(|related| &related.events) {
         let kind = &call.kind;
-        let error = kind.error_code.as_ref().map_or(String::new(), |code| format!(", {}", code.visible(64)));
-        let service = kind.event_source.visible(64);
-        let name = kind.event_name.visible(64);
-        let _ = writeln!(text.0, "   {} × {service} {name} ({}{error})", call.count, kind.aws_region.visible(32));
+        let error = kind.error_code.as_ref().map_or(String::new(), |code| format!(", {}", code.unlinked(64)));
+        let service = kind.event_source.unlinked(64);
+        let name = kind.event_name.unlinked(64);
+        let _ = writeln!(text.0, "   {} × {service} {name} ({}{error})", call.count, kind.aws_region.unlinked(32));
     }
     for (applies, note) in [
         (alert.test, "This is a TEST. No account has the id 000000000000."),
@@ -62,10 +69,24 @@ impl Rows {
     }
 }
 
+fn event_time(alert: &Alert) -> String {
+    match (&alert.event_time, alert.detection_latency_seconds) {
+        (Some(time), Some(latency)) => format!("{time}, detected {latency} s later"),
+        _ => "unknown; the record has no readable time".into(),
+    }
+}
+
+/// The call that the policy denied.
+fn tried(alert: &Alert) -> String {
+    let shown = |text: &Option<Untrusted>| text.as_ref().map_or("unknown".into(), |text| text.unlinked(64));
+    let call = &alert.call;
+    format!("{} {} ({})", shown(&call.event_source), shown(&call.event_name), shown(&call.error_code))
+}
+
 fn evidence(alert: &Alert) -> String {
     match (&alert.source.bucket, &alert.source.key) {
-        (Some(bucket), Some(key)) => format!("s3://{}/{}", bucket.visible(63), key.visible(1024)),
-        (None, Some(path)) => format!("{}, a file on a disk", path.visible(1024)),
+        (Some(bucket), Some(key)) => format!("s3://{}/{}", bucket.unlinked(63), key.unlinked(1024)),
+        (None, Some(path)) => format!("{}, a file on a disk", path.unlinked(1024)),
         (_, None) if alert.source.is_stdin => "read from standard input".into(),
         (_, None) => "delivered by EventBridge; the log file follows within minutes".into(),
     }
@@ -74,12 +95,12 @@ fn evidence(alert: &Alert) -> String {
 /// The number of related calls. The calls themselves are at the end.
 fn related(alert: &Alert) -> String {
     match &alert.related {
-        None => "unknown; search CloudTrail as in step 4".into(),
+        None => format!("unknown; search CloudTrail as in step {SEARCH_STEP}"),
         Some(related) if related.event_count == 0 => "no other call of this identity in the same log file".into(),
         Some(related) => {
             let calls = if related.event_count == 1 { "call" } else { "calls" };
             let addresses: Vec<String> =
-                related.source_ip_addresses.iter().map(|address| address.visible(45)).collect();
+                related.source_ip_addresses.iter().map(|address| address.unlinked(45)).collect();
             let from = if addresses.is_empty() { "no recorded address".into() } else { addresses.join(", ") };
             format!(
                 "{} other {calls} of this identity in the same log file, {} failed, from {from}",
@@ -91,11 +112,12 @@ fn related(alert: &Alert) -> String {
 
 /// It does not name the denied actions: AWS changes the list with each version.
 fn contained(alert: &Alert) -> String {
-    let code = alert.error_code.as_ref().map_or("no errorCode".into(), |code| code.visible(MAX_CHARS));
+    let code = alert.call.error_code.as_ref().map_or("no errorCode".into(), |code| code.unlinked(MAX_CHARS));
     match alert.outcome {
         Outcome::Quarantined => "partly: some actions are denied, but the key works for all others".into(),
         Outcome::Failed => format!("possibly NOT: attaching the policy failed ({code})"),
         Outcome::Removed => "NO LONGER, unless the access keys are inactive".into(),
         Outcome::Denied => format!("possibly NOT: a call that looks like the attach was denied ({code})"),
+        Outcome::Enforced => "partly: the policy denied this call, but the key works for others".into(),
     }
 }

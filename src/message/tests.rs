@@ -35,7 +35,7 @@ fn record(value: &Value) -> Record {
 /// The alert of a record, seen three minutes after the sample's event time.
 fn alert(record: &Value) -> Alert {
     let now = OffsetDateTime::from_unix_timestamp(1_795_489_511).unwrap();
-    let matched = Rules::new(true).judge(self::record(record)).expect("no match");
+    let matched = Rules::all().judge(self::record(record)).expect("no match");
     let pending = PendingMatch::new(matched, None);
     let Decision::Claim { claim, .. } =
         Document::unknown("e").decide(&pending.question(&[], Duration::from_secs(3600)))
@@ -80,6 +80,7 @@ fn one_alert_is_rendered_in_each_format() {
         insta::assert_snapshot!("email_failed", email(&sample("failed", 1)));
         insta::assert_snapshot!("email_removed", email(&sample("removed", 1)));
         insta::assert_snapshot!("email_denied", email(&sample("denied", 1)));
+        insta::assert_snapshot!("email_enforced", email(&sample("enforced", 1)));
         insta::assert_snapshot!("json", serde_json::to_string_pretty(&default(&message)).unwrap());
         insta::assert_snapshot!("chat", serde_json::to_string_pretty(&card).unwrap());
         insta::assert_snapshot!("sms", bodies(&message)["sms"].as_str().unwrap());
@@ -94,14 +95,14 @@ fn https_subscribers_get_json_unless_the_format_is_chat() {
 
 #[test]
 fn the_first_lines_of_an_email_show_what_happened() {
-    for name in ["quarantined", "failed", "removed", "denied"] {
+    for name in ["quarantined", "failed", "removed", "denied", "enforced"] {
         let text = email(&sample(name, 1));
         let first: Vec<&str> = text.lines().skip(2).take(12).collect();
         for label in ["Outcome", "Entity", "Account", "Event time", "Actor", "Called by", "Contained"] {
             assert!(first.iter().any(|line| line.starts_with(label)), "{label}: {first:#?}");
         }
         assert!(text.lines().count() <= 60);
-        assert!(text.lines().filter(|line| line.starts_with("   aws ")).count() <= 5);
+        assert!(text.lines().filter(|line| line.starts_with("   aws ")).count() <= 7);
     }
 }
 
@@ -126,7 +127,7 @@ fn a_shell_command_as_a_name_is_not_in_a_command() {
         record["awsRegion"] = json!(name);
         let text = email(&record);
         let commands: Vec<&str> = text.lines().filter(|line| line.starts_with("   aws ")).collect();
-        assert_eq!(commands.len(), 4, "{text}");
+        assert_eq!(commands.len(), 6, "{text}");
         for command in commands {
             assert!(
                 !command.contains("evil") && !command.contains("delete-user") && !command.contains('`'),
@@ -142,7 +143,7 @@ fn markdown_in_a_name_is_not_rendered_in_the_card() {
     record["requestParameters"]["userName"] = json!("<!channel> *x* `y` <https://evil.example|AWS>");
     record["awsRegion"] = json!("<@U1>");
     let card: Value = serde_json::from_str(bodies(&rendered(&record))["https"].as_str().unwrap()).unwrap();
-    let shown = "`?!channel? *x* 'y' ?https://evil.example|AWS?`";
+    let shown = "`?!channel? *x* 'y' ?hxxps[://]evil[.]example|AWS?`";
     for text in [&card["content"]["title"], &card["content"]["description"], &card["metadata"]["summary"]] {
         let text = text.as_str().unwrap();
         assert!(
@@ -298,6 +299,96 @@ fn a_roles_sessions_are_revoked_until_the_paste_and_only_after_a_question() {
     record["requestParameters"] =
         json!({ "roleName": "deploy", "policyArn": "arn:aws:iam::aws:policy/AWSCompromisedKeyQuarantineV3" });
     let runbook = runbook(&record);
-    assert!(runbook.starts_with("1. Find out who attached the policy"), "{runbook}");
+    assert!(
+        runbook.contains("\n2. Find out who attached the policy") && runbook.contains("\n3. If the role's sessions"),
+        "{runbook}"
+    );
     assert!(runbook.contains(r#""aws:TokenIssueTime":"'"$(date -u +%Y-%m-%dT%H:%M:%SZ)"'""#), "{runbook}");
+}
+
+#[test]
+fn a_record_without_a_time_shows_none_and_its_commands_have_none() {
+    for time in [json!(null), json!("not a time"), json!("0000-01-01T00:00:00Z"), json!("2099-01-01T00:00:00Z")] {
+        let mut record = sample("quarantined", 1);
+        record["eventTime"] = time;
+        let message = rendered(&record);
+        let alert = default(&message);
+        assert!(alert["eventTime"].is_null() && alert["detectionLatencySeconds"].is_null(), "{alert}");
+        let text = email(&record);
+        assert!(text.contains("Event time:  unknown; the record has no readable time"), "{text}");
+        assert!(text.contains("quarantine-scan trace 'AKIAIOSFODNN7EXAMPLE' 's3://example-trail-logs'"), "{text}");
+        assert!(!text.contains("--start-time") && !text.contains("--since"), "{text}");
+        let sms = bodies(&message)["sms"].as_str().unwrap().to_owned();
+        assert!(sms.ends_with("account 123456789012"), "{sms}");
+    }
+}
+
+#[test]
+fn times_are_shown_in_utc() {
+    let mut record = sample("quarantined", 1);
+    record["eventTime"] = json!("2026-11-24T17:02:11+14:00");
+    assert_eq!(default(&rendered(&record))["eventTime"], "2026-11-24T03:02:11Z");
+}
+
+#[test]
+fn the_runbook_has_its_steps_in_order_and_names_the_account() {
+    let runbook = runbook(&sample("quarantined", 1));
+    let steps = [
+        "1. Use credentials of the account 123456789012",
+        "aws sts get-caller-identity",
+        "2. Deactivate ALL active access keys",
+        "AWSSupport-ContainIAMPrincipal",
+        "3. End the sessions",
+        "4. Leave the quarantine policy attached",
+        "5. Open the AWS support case",
+        "6. Find out what the key did",
+        "quarantine-scan trace 'AKIAIOSFODNN7EXAMPLE' --since='2026-11-23T03:02:11Z' 's3://example-trail-logs'",
+        "7. Remove everything that was created",
+        "8. Rotate the credentials",
+        "9. Answer the support case",
+        "10. Only now detach the quarantine policy.",
+    ];
+    let found: Vec<usize> =
+        steps.iter().map(|step| runbook.find(step).unwrap_or_else(|| panic!("{step}: {runbook}"))).collect();
+    assert!(found.is_sorted(), "{runbook}");
+}
+
+#[test]
+fn an_attach_by_others_is_shown_with_both_readings_and_by_whom() {
+    let mut record = sample("quarantined", 1);
+    record["sourceIPAddress"] = json!("198.51.100.7");
+    record["userIdentity"]["arn"] = json!("arn:aws:iam::123456789012:user/admin");
+    let text = email(&record);
+    assert!(text.contains("Actor:       IAMUser arn:aws:iam::123456789012:user/admin"), "{text}");
+    assert!(text.contains("not AWS: a responder who contains a leaked key, or a test or the attacker"), "{text}");
+}
+
+#[test]
+fn the_inline_form_of_before_2020_is_not_said_to_be_by_others() {
+    let mut record = sample("quarantined", 1);
+    record["eventName"] = json!("PutUserPolicy");
+    record["sourceIPAddress"] = json!("72.21.217.97");
+    record["requestParameters"] =
+        json!({ "userName": "ci-deploy", "policyName": "AWSExposedCredentialPolicy_DO_NOT_REMOVE" });
+    let alert = default(&rendered(&record));
+    assert!(alert["actor"]["awsInternal"].is_null());
+    assert!(!email(&record).contains("not AWS"), "{}", email(&record));
+}
+
+#[test]
+fn urls_of_a_log_are_links_in_no_format() {
+    let mut record = sample("quarantined", 1);
+    let url = "https://evil.example/login";
+    record["userAgent"] = json!(format!("Boto3 {url} (+http://www.evil.example)"));
+    record["userIdentity"]["arn"] = json!(url);
+    record["awsRegion"] = json!(url);
+    record["requestParameters"]["userName"] = json!(url);
+    let message = rendered(&record);
+    let bodies = bodies(&message);
+    for format in ["email", "sms", "https"] {
+        let text = bodies[format].as_str().unwrap();
+        assert!(!text.contains("://evil") && !text.contains("evil.example"), "{text}");
+    }
+    assert!(!message.subject.contains("evil.example"), "{}", message.subject);
+    assert_eq!(default(&message)["actor"]["userAgent"], record["userAgent"]);
 }

@@ -50,7 +50,7 @@ pub(super) fn with(mut record: Value, field: &str, value: Value) -> Value {
 }
 
 pub(super) fn judged(record: &Value) -> Option<Match> {
-    Rules::new(true).judge(Record::parse(record.to_string().as_bytes()).unwrap())
+    Rules::all().judge(Record::parse(record.to_string().as_bytes()).unwrap())
 }
 
 /// Asserts that the record makes this match and no other, and that the scan finds it.
@@ -66,7 +66,7 @@ pub(super) fn matches(case: &str, record: &Value, expected: &Expected) {
     let parsed = Record::parse(text.as_bytes()).unwrap();
     let accepting = ALL.iter().flat_map(|rule| rule.alternatives).filter(|each| each.accepts(&parsed)).count();
     assert_eq!(accepting, 1, "{case} passes several conditions");
-    assert!(Rules::new(true).needles().found_in(text.as_bytes()), "{case} has no needle");
+    assert!(Rules::all().needles().found_in(text.as_bytes()), "{case} has no needle");
 }
 
 /// Asserts that no rule accepts the record.

@@ -19,6 +19,7 @@ pub(super) static RULE: Rule = Rule {
     reports: &["TA0001:T1078.004", "TA0006:T1552.001"],
     reference: "https://unit42.paloaltonetworks.com/malicious-operations-of-exposed-iam-keys-cryptojacking/",
     needles: &[Needle::fixed("AttachUserPolicy")],
+    least_period_hours: None,
     alternatives: &[Alternative {
         outcome: Outcome::Denied,
         severity: Grade::Always(Severity::Medium),
@@ -81,7 +82,7 @@ mod tests {
 
     use super::*;
     use crate::rule::{
-        Rules,
+        OptionalRules, Rules,
         cases::{Expected, V2, call, does_not_match, managed, matches, with},
     };
 
@@ -132,7 +133,8 @@ mod tests {
     #[test]
     fn the_rule_can_be_switched_off() {
         let record = || Record::parse(denied().to_string().as_bytes()).unwrap();
-        assert!(Rules::new(true).judge(record()).is_some() && Rules::new(false).judge(record()).is_none());
-        assert!(!Rules::new(false).needles().found_in(b"AttachUserPolicy"));
+        let without = Rules::new(OptionalRules { denied: false, ..OptionalRules::default() });
+        assert!(Rules::all().judge(record()).is_some() && without.judge(record()).is_none());
+        assert!(!without.needles().found_in(b"AttachUserPolicy"));
     }
 }

@@ -27,8 +27,8 @@ pub struct Entity {
     #[serde(rename = "type")]
     pub kind: EntityType,
     pub name: Untrusted,
-    /// The actor's own ARN if the actor is the entity. Otherwise it is made of account and name, without a path, which no
-    /// record contains.
+    /// The actor's own ARN if the actor is the entity, or that of the user or role behind the actor's session. Otherwise it is made
+    /// of account and name, without a path, which no record contains.
     pub arn: Untrusted,
     /// Whether the entity made the call itself, as it does when AWS quarantines a user.
     #[serde(skip)]
@@ -47,14 +47,23 @@ pub struct Actor {
     #[serde(rename = "sourceIPAddress")]
     pub source_ip_address: Option<Untrusted>,
     pub user_agent: Option<Untrusted>,
-    /// Whether AWS made the call.
-    pub aws_internal: bool,
+    /// Whether AWS made the call. `None` if the record cannot show it.
+    pub aws_internal: Option<bool>,
+}
+
+impl Actor {
+    /// Whether AWS is known to have made the call.
+    pub fn is_aws(&self) -> bool {
+        self.aws_internal == Some(true)
+    }
 }
 
 /// The evidence of a match.
 pub struct Evidence {
     pub event_id: Option<Untrusted>,
     pub request_id: Option<Untrusted>,
+    pub event_source: Option<Untrusted>,
+    pub event_name: Option<Untrusted>,
     pub error_code: Option<Untrusted>,
     /// As it was logged.
     pub raw: Box<RawValue>,
@@ -68,8 +77,15 @@ impl Facts {
         let partition = partition(&record, policy.as_ref());
         let own_arn = own_arn(&record, kind, &name);
         let is_actor = own_arn.is_some();
-        let arn = own_arn.unwrap_or_else(|| made_arn(&record, kind, &name, &partition));
-        let aws_internal = record.is_aws_internal();
+        let arn = own_arn
+            .or_else(|| issuer_arn(&record, kind, &name))
+            .unwrap_or_else(|| made_arn(&record, kind, &name, &partition));
+        // Before 2020, AWS put an inline policy, from one of its public addresses.
+        let is_inline = policy.as_ref().is_some_and(|policy| policy.arn.is_none());
+        let aws_internal = match record.is_aws_internal() {
+            false if is_inline => None,
+            is_aws => Some(is_aws),
+        };
         let user = record.user_identity;
         let facts = Facts {
             account_id,
@@ -89,6 +105,8 @@ impl Facts {
             evidence: Evidence {
                 event_id: record.event_id,
                 request_id: record.request_id,
+                event_source: record.event_source,
+                event_name: record.event_name,
                 error_code: record.error_code,
                 raw: record.raw,
             },
@@ -115,15 +133,25 @@ fn partition(record: &Record, policy: Option<&Policy>) -> Untrusted {
 ///
 /// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html#identifiers-arns>
 fn own_arn(record: &Record, kind: EntityType, name: &Untrusted) -> Option<Untrusted> {
-    let name = name.iam_name()?;
-    let is_entity = |arn: &str| {
+    record.user_identity.arn.clone().filter(|arn| is_of_entity(arn, record, kind, name))
+}
+
+/// The ARN of the user or role behind the actor's session, if that is the entity.
+fn issuer_arn(record: &Record, kind: EntityType, name: &Untrusted) -> Option<Untrusted> {
+    let arn = record.user_identity.session_issuer.as_ref()?.arn.clone()?;
+    Some(arn).filter(|arn| is_of_entity(arn, record, kind, name))
+}
+
+/// Whether an ARN is that of an entity in the account of the record.
+fn is_of_entity(arn: &Untrusted, record: &Record, kind: EntityType, name: &Untrusted) -> bool {
+    let Some(name) = name.iam_name() else { return false };
+    arn.test(|arn| {
         let mut parts = arn.splitn(6, ':').skip(4);
         parts.next() == Some(record.account_id())
             && parts.next().is_some_and(|resource| {
                 resource.starts_with(&format!("{kind}/")) && resource.ends_with(&format!("/{name}"))
             })
-    };
-    record.user_identity.arn.clone().filter(|arn| arn.test(is_entity))
+    })
 }
 
 /// An ARN made of account and name.

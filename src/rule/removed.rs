@@ -15,6 +15,7 @@ pub(super) static RULE: Rule = Rule {
     reports: &["TA0112:T1685"],
     reference: "https://unit42.paloaltonetworks.com/malicious-operations-of-exposed-iam-keys-cryptojacking/",
     needles: &[Needle::fixed("CompromisedKeyQuarantine"), Needle::fixed("Policy_DO_NOT_REMOVE")],
+    least_period_hours: None,
     alternatives: &[
         Alternative {
             outcome: Outcome::Removed,

@@ -13,13 +13,14 @@ pub(super) struct Subject {
     pub policy: Option<Policy>,
 }
 
-/// The type of an IAM entity that policies are attached to.
+/// The type of an IAM entity that policies are attached to. `Unknown` if a call does not show who its caller was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum EntityType {
     User,
     Group,
     Role,
+    Unknown,
 }
 
 /// The quarantine policy: a managed one by its ARN, an inline one (AWS's form before 2020) by its name.
@@ -44,29 +45,36 @@ impl Subject {
         let kind = EntityType::of_any_call(record)?;
         let parameters = record.request_parameters.as_ref()?;
         let name = match kind {
-            EntityType::User => &parameters.user_name,
-            EntityType::Group => &parameters.group_name,
-            EntityType::Role => &parameters.role_name,
+            EntityType::User => parameters.user_name.clone(),
+            EntityType::Group => parameters.group_name.clone(),
+            EntityType::Role => parameters.role_name.clone(),
+            EntityType::Unknown => None,
         };
-        Some(Subject { kind, name: name.clone().unwrap_or_else(|| "unknown".into()), policy: Some(policy) })
+        Some(Subject { kind, name: name.unwrap_or_else(|| "unknown".into()), policy: Some(policy) })
     }
 }
 
 impl EntityType {
-    const ALL: [EntityType; 3] = [EntityType::User, EntityType::Group, EntityType::Role];
+    const NOUNS: [(EntityType, &str); 3] =
+        [(EntityType::User, "UserPolicy"), (EntityType::Group, "GroupPolicy"), (EntityType::Role, "RolePolicy")];
 
     /// The entity type that an IAM policy call with this verb is about, such as the user of `AttachUserPolicy`.
     pub(super) fn of_call(record: &Record, verb: &str) -> Option<EntityType> {
-        let noun = |kind: &EntityType| match kind {
-            EntityType::User => "UserPolicy",
-            EntityType::Group => "GroupPolicy",
-            EntityType::Role => "RolePolicy",
-        };
-        let is_of = |kind: &EntityType| {
-            let is_call = |name: &str| name.strip_prefix(verb) == Some(noun(kind));
+        let is_of = |noun: &str| {
+            let is_call = |name: &str| name.strip_prefix(verb) == Some(noun);
             record.event_name.as_ref().is_some_and(|name| name.test(is_call))
         };
-        EntityType::ALL.into_iter().find(is_of)
+        EntityType::NOUNS.into_iter().find(|(_, noun)| is_of(noun)).map(|(kind, _)| kind)
+    }
+
+    /// For a sentence.
+    pub fn noun(self) -> &'static str {
+        match self {
+            EntityType::User => "user",
+            EntityType::Group => "group",
+            EntityType::Role => "role",
+            EntityType::Unknown => "identity",
+        }
     }
 
     /// The same for any of the verbs that rules know.
@@ -81,7 +89,11 @@ impl Policy {
     ///
     /// <https://docs.aws.amazon.com/aws-managed-policy/latest/reference/AWSCompromisedKeyQuarantineV3.html>
     pub(super) fn managed(record: &Record) -> Option<Policy> {
-        let arn = record.request_parameters.as_ref()?.policy_arn.as_ref()?;
+        Policy::of_family(record.request_parameters.as_ref()?.policy_arn.clone()?)
+    }
+
+    /// The policy of an ARN, if it is one of the quarantine family.
+    pub(super) fn of_family(arn: Untrusted) -> Option<Policy> {
         let name = arn.part(|arn| {
             let mut parts = arn.splitn(6, ':');
             let is_aws = parts.next() == Some("arn")
@@ -91,7 +103,7 @@ impl Policy {
             let name = path_and_name.rsplit('/').next()?;
             (is_aws && name.starts_with("AWSCompromisedKeyQuarantine")).then_some(name)
         })?;
-        Some(Policy { name, arn: Some(arn.clone()) })
+        Some(Policy { name, arn: Some(arn) })
     }
 
     /// The inline policy of a call, if it has one of the names that AWS used before 2020. Customers choose the names of
@@ -119,6 +131,7 @@ impl fmt::Display for EntityType {
             EntityType::User => "user",
             EntityType::Group => "group",
             EntityType::Role => "role",
+            EntityType::Unknown => "unknown",
         })
     }
 }

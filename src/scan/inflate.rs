@@ -11,7 +11,9 @@ use crc32fast::Hasher;
 use flate2::{Decompress, FlushDecompress, Status};
 
 use super::Fault;
-use header::{GZIP, Header};
+use header::Header;
+
+pub(super) use header::GZIP;
 
 /// Measured: 64 KiB cost up to 6 % more, 512 KiB gain nothing.
 const BLOCK_BYTES: usize = 256 * 1024;
@@ -122,12 +124,27 @@ impl Inflate {
         }
     }
 
+    /// Whether another block can be made without more input.
+    pub fn has_more(&self) -> bool {
+        self.more
+    }
+
+    /// The block that [`Inflate::next`] returned last, if it was inflated.
+    pub fn block(&self) -> &[u8] {
+        &self.block
+    }
+
     pub fn inflated_bytes(&self) -> u64 {
         self.inflated_bytes
     }
 
-    pub fn is_gzip(&self) -> bool {
-        !matches!(self.form, Form::Unknown | Form::Plain)
+    /// Whether it is gzip, by what was read or comes next.
+    pub fn is_gzip(&self, next: &[u8]) -> bool {
+        match self.form {
+            Form::Unknown => next.first() == Some(&GZIP),
+            Form::Plain => false,
+            Form::Header | Form::Body | Form::Trailer | Form::BetweenMembers | Form::Corrupt => true,
+        }
     }
 
     fn begin_body(&mut self) {

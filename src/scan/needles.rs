@@ -79,11 +79,33 @@ impl Needles {
         self.finders.iter().any(|finder| finder.find(text).is_some()) || self.escapes(text).next().is_some()
     }
 
-    /// Where the last needle or suspicious escape ends.
+    /// Whether JSON text contains a needle, escaped or not.
+    pub(super) fn written_in(&self, json: &[u8]) -> bool {
+        let is_in = |text: &[u8]| self.finders.iter().any(|finder| finder.find(text).is_some());
+        is_in(json) || self.escapes(json).next().is_some() && is_in(&self.unescaped(json))
+    }
+
+    /// The text with its `\u00…` escapes replaced.
+    fn unescaped(&self, json: &[u8]) -> Vec<u8> {
+        let mut text = Vec::with_capacity(json.len());
+        let mut rest = json;
+        while let Some(at) = self.escape.find(rest) {
+            let digits =
+                rest.get(at + ESCAPE_BYTES - 1..=at + ESCAPE_BYTES).and_then(|digits| str::from_utf8(digits).ok());
+            let byte = digits.and_then(|digits| u8::from_str_radix(digits, 16).ok());
+            let taken = if byte.is_some() { ESCAPE_BYTES + 1 } else { ESCAPE_BYTES - 1 };
+            text.extend_from_slice(&rest[..at]);
+            text.extend(byte);
+            rest = &rest[at + taken..];
+        }
+        text.extend_from_slice(rest);
+        text
+    }
+
+    /// Where the last needle ends.
     fn last_in(&self, text: &[u8]) -> Option<usize> {
-        let needles =
-            self.finders.iter().filter_map(|finder| finder.find_iter(text).last().map(|at| at + finder.needle().len()));
-        needles.chain(self.escapes(text).last()).max()
+        let last = |finder: &Finder<'_>| finder.find_iter(text).last().map(|at| at + finder.needle().len());
+        self.finders.iter().filter_map(last).max()
     }
 
     /// The ends of all escapes that may hide a character of a needle.
@@ -102,20 +124,23 @@ pub(super) struct Search<'n> {
     tail: Vec<u8>,
     /// The number of bytes searched.
     searched: u64,
-    last: Option<u64>,
+    last_needle: Option<u64>,
+    last_escape: Option<u64>,
 }
 
 impl<'n> Search<'n> {
     pub fn new(needles: &'n Needles) -> Self {
-        Search { needles, tail: Vec::new(), searched: 0, last: None }
+        Search { needles, tail: Vec::new(), searched: 0, last_needle: None, last_escape: None }
     }
 
     pub fn push(&mut self, block: &[u8]) {
         let overlap = self.needles.overlap;
         let seam_start = self.searched - self.tail.len() as u64;
         self.tail.extend_from_slice(&block[..block.len().min(overlap)]);
-        self.note(self.needles.last_in(&self.tail), seam_start);
-        self.note(self.needles.last_in(block), self.searched);
+        let tail = std::mem::take(&mut self.tail);
+        self.search(&tail, seam_start);
+        self.tail = tail;
+        self.search(block, self.searched);
         self.searched += block.len() as u64;
         if block.len() >= overlap {
             self.tail.clear();
@@ -125,13 +150,20 @@ impl<'n> Search<'n> {
         }
     }
 
-    /// Where the last needle ends, counted from the first byte of the first block.
-    pub fn last(&self) -> Option<u64> {
-        self.last
+    /// Where the last needle ends that is written without escapes, counted from the first byte of the first block.
+    pub fn last_needle(&self) -> Option<u64> {
+        self.last_needle
     }
 
-    fn note(&mut self, end: Option<usize>, start: u64) {
-        self.last = self.last.max(end.map(|end| start + end as u64));
+    /// Where the last needle ends, or the last escape that may hide a character of one.
+    pub fn last_hint(&self) -> Option<u64> {
+        self.last_needle.max(self.last_escape)
+    }
+
+    fn search(&mut self, text: &[u8], start: u64) {
+        let position = |end: Option<usize>| end.map(|end| start + end as u64);
+        self.last_needle = self.last_needle.max(position(self.needles.last_in(text)));
+        self.last_escape = self.last_escape.max(position(self.needles.escapes(text).last()));
     }
 }
 
@@ -162,7 +194,7 @@ mod tests {
             for size in 1..=text.len() {
                 let mut search = Search::new(&needles);
                 text.as_bytes().chunks(size).for_each(|block| search.push(block));
-                assert_eq!(search.last(), Some(end), "{text} in blocks of {size}");
+                assert_eq!(search.last_hint(), Some(end), "{text} in blocks of {size}");
             }
         }
     }

@@ -2,36 +2,25 @@
 //!
 //! It does no I/O. A source feeds it chunks when [`TwoPass::step`] asks for them, and takes what comes out.
 
-mod first;
-mod second;
+mod pass;
 
 use std::{collections::VecDeque, mem};
 
 use bytes::Bytes;
 
-use super::{Fault, Form, Needles, Unread};
+use super::{Fault, Needles, Unread, unwrap};
 use crate::trail::record::Record;
-use first::{FirstPass, FirstPassEnd};
-use second::SecondPass;
+use pass::{Findings, Pass, PassEnd, PassState};
 
 /// How files are read.
 #[derive(Clone, Copy, Debug)]
 pub struct Settings {
-    pub form: Form,
     /// A file that inflates past it fails. `None` allows any size, since the memory per file is fixed.
     pub limit_mib: Option<u64>,
+    /// Text that does not begin like JSON is searched for needles up to here, or to its end.
+    pub other_mib: Option<u64>,
     /// A file of at most this many stored bytes is kept in memory for the second pass.
     pub kept_bytes: usize,
-    pub other_text: OtherText,
-}
-
-/// How far a file that does not begin like JSON is searched for needles.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum OtherText {
-    /// For one block, since a bucket may contain terabytes of other logs.
-    FirstBlock,
-    /// To its end, unless it is binary.
-    Whole,
 }
 
 /// How often the source is read.
@@ -50,7 +39,7 @@ pub enum ScanStep<E> {
     Feed,
     /// Open the source at its beginning again. Then feed it as before.
     Reopen,
-    /// A record that contains a needle, for [`TwoPass::record`].
+    /// Something that contains a needle, for [`TwoPass::records`].
     Candidate(Vec<u8>),
     /// The scan has used the processor for a while. Give way to other tasks.
     Yield,
@@ -63,6 +52,8 @@ pub enum ScanStep<E> {
 pub struct Scanned {
     pub bytes: u64,
     pub inflated_bytes: u64,
+    /// `false` if it is an empty list.
+    pub has_records: bool,
 }
 
 /// The stored bytes that a pass reads before it gives way. They may all be frames of empty gzip members.
@@ -72,7 +63,7 @@ const STORED_AT_ONCE: usize = 64 * 1024;
 pub struct TwoPass<'n, E> {
     needles: &'n Needles,
     settings: Settings,
-    pass: Pass<'n>,
+    pass: Option<Pass<'n>>,
     /// The rest of the current chunk.
     chunk: Bytes,
     has_input_ended: bool,
@@ -82,39 +73,24 @@ pub struct TwoPass<'n, E> {
     kept: Option<Vec<u8>>,
     bytes: u64,
     inflated_bytes: u64,
-    /// The first reason to arise counts, except that a broken record counts last.
+    findings: Findings,
+    /// The first reason to arise counts, except that records which cannot be judged count last.
     reason: Option<Unread<E>>,
-    broken_record: Option<Unread<E>>,
-}
-
-enum Pass<'n> {
-    First(FirstPass<'n>),
-    Second(SecondPass<'n>),
-    Over,
-}
-
-/// The state of a pass within the current chunk.
-enum PassState {
-    /// The chunk is used up.
-    Spent,
-    /// A block was searched, or a part of the chunk held none.
-    Block,
-    /// It is time to give way to other tasks.
-    Yield,
-    /// The pass needs no more of the file.
-    Enough,
+    lacks_mark: bool,
+    has_records: bool,
+    has_other: bool,
 }
 
 impl<'n, E> TwoPass<'n, E> {
     pub fn new(needles: &'n Needles, settings: Settings, passes: Passes) -> Self {
         let pass = match passes {
-            Passes::Two => Pass::First(FirstPass::new(needles, settings)),
-            Passes::One => Pass::Second(SecondPass::new(needles, settings, None)),
+            Passes::Two => Pass::search(needles, settings),
+            Passes::One => Pass::search_and_walk(needles, settings),
         };
         TwoPass {
             needles,
             settings,
-            pass,
+            pass: Some(pass),
             chunk: Bytes::new(),
             has_input_ended: false,
             candidates: VecDeque::new(),
@@ -122,8 +98,11 @@ impl<'n, E> TwoPass<'n, E> {
             kept: (passes == Passes::Two).then(Vec::new),
             bytes: 0,
             inflated_bytes: 0,
+            findings: Findings::default(),
             reason: None,
-            broken_record: None,
+            lacks_mark: false,
+            has_records: false,
+            has_other: false,
         }
     }
 
@@ -132,7 +111,7 @@ impl<'n, E> TwoPass<'n, E> {
         match input {
             Ok(Some(chunk)) => {
                 // A second pass reads the same bytes again.
-                if !matches!(&self.pass, Pass::Second(pass) if pass.last_needle.is_some()) {
+                if self.pass.as_ref().is_some_and(Pass::has_searched) {
                     self.bytes += chunk.len() as u64;
                 }
                 self.keep(&chunk);
@@ -141,7 +120,7 @@ impl<'n, E> TwoPass<'n, E> {
             Ok(None) => self.has_input_ended = true,
             Err(error) => {
                 self.has_input_ended = true;
-                self.fail(Unread::Source(error));
+                self.reason.get_or_insert(Unread::Source(error));
             }
         }
     }
@@ -154,12 +133,8 @@ impl<'n, E> TwoPass<'n, E> {
             if mem::take(&mut self.must_yield) {
                 return ScanStep::Yield;
             }
-            let progress = match &mut self.pass {
-                Pass::First(pass) => pass.search(&mut self.chunk),
-                Pass::Second(pass) => pass.walk(&mut self.chunk, &mut self.candidates),
-                Pass::Over => return ScanStep::End(self.end()),
-            };
-            match progress {
+            let Some(pass) = &mut self.pass else { return ScanStep::End(self.end()) };
+            match pass.step(&mut self.chunk, &mut self.candidates) {
                 PassState::Spent if !self.has_input_ended => return ScanStep::Feed,
                 PassState::Block => {}
                 PassState::Yield => self.must_yield = true,
@@ -174,17 +149,15 @@ impl<'n, E> TwoPass<'n, E> {
 
     /// The bytes that the first pass has inflated so far, or the only one.
     pub fn inflated_bytes(&self) -> u64 {
-        match &self.pass {
-            Pass::First(pass) => pass.inflated_bytes(),
-            Pass::Second(pass) if pass.last_needle.is_none() => pass.inflated_bytes(),
-            Pass::Second(_) | Pass::Over => self.inflated_bytes,
-        }
+        self.pass.as_ref().filter(|pass| pass.has_searched()).map_or(self.inflated_bytes, Pass::inflated_bytes)
     }
 
-    /// Parses a candidate. One that is not a record makes the file unread, once its other candidates are judged.
-    pub fn record(&mut self, candidate: &[u8]) -> Option<Record> {
-        let record = Record::parse(candidate);
-        record.map_err(|error| self.broken_record.get_or_insert(Unread::Record(error))).ok()
+    /// Parses a candidate. If something in it cannot be judged, the file is unread, once its other candidates are judged.
+    pub fn records(&mut self, candidate: &[u8]) -> Vec<Record> {
+        let unwrapped = unwrap(candidate, self.needles);
+        self.has_other |= unwrapped.has_other;
+        self.has_records |= !unwrapped.records.is_empty();
+        unwrapped.records
     }
 
     /// Frees the stored bytes that were kept for the second pass, which reads the source again instead.
@@ -202,64 +175,60 @@ impl<'n, E> TwoPass<'n, E> {
 
     /// Whether the source must be opened again.
     fn end_pass(&mut self) -> bool {
-        match mem::replace(&mut self.pass, Pass::Over) {
-            Pass::First(pass) => {
-                let FirstPassEnd { inflated_bytes, last_needle, checked } = pass.finish();
-                self.inflated_bytes = inflated_bytes;
-                self.check(checked, last_needle);
-                let Some(last_needle) = last_needle else { return false };
-                self.pass = Pass::Second(SecondPass::new(self.needles, self.settings, Some(last_needle)));
-                self.has_input_ended = self.kept.is_some();
-                self.chunk = self.kept.take().unwrap_or_default().into();
-                !self.has_input_ended
-            }
-            Pass::Second(pass) => {
-                let last_needle = pass.last_needle;
-                // The bytes were counted by the first pass, if there was one.
-                if last_needle.is_none() {
-                    self.inflated_bytes = pass.inflated_bytes();
-                }
-                self.check(pass.finish(), last_needle);
-                false
-            }
-            Pass::Over => false,
+        let Some(pass) = self.pass.take() else { return false };
+        let is_first_of_two = pass.is_search();
+        let PassEnd { inflated_bytes, findings, checked } = pass.finish(self.findings.last_needle);
+        if let Some(findings) = findings {
+            self.findings = findings;
+            self.inflated_bytes = inflated_bytes;
         }
+        match checked {
+            Ok(()) => {}
+            // The mark may be escaped. The second pass shows whether there are records.
+            Err(Fault::NoRecords) => self.lacks_mark = true,
+            Err(fault) => {
+                let reason = self.classified(fault);
+                self.reason.get_or_insert(reason);
+            }
+        }
+        if !is_first_of_two || self.findings.last_hint.is_none() {
+            return false;
+        }
+        self.pass = Some(Pass::walk(self.needles, self.settings, self.findings.last_hint));
+        self.has_input_ended = self.kept.is_some();
+        self.chunk = self.kept.take().unwrap_or_default().into();
+        !self.has_input_ended
     }
 
-    fn check(&mut self, checked: Result<(), Fault>, last_needle: Option<u64>) {
-        if let Err(fault) = checked {
-            let is_other = is_other_than_a_log_file(&fault, self.settings.form, last_needle.is_some());
-            self.fail(if is_other { Unread::NotALogFile(fault) } else { Unread::Faulty(fault) });
-        }
-    }
-
-    fn fail(&mut self, reason: Unread<E>) {
-        self.reason.get_or_insert(reason);
+    /// Whether a file with this fault is something other than a log file, or a log file that is broken.
+    fn classified(&self, fault: Fault) -> Unread<E> {
+        let Findings { last_needle, has_mark, .. } = self.findings;
+        let is_other = match fault {
+            _ if last_needle.is_some() => false,
+            Fault::Empty
+            | Fault::NeitherGzipNorJson(_)
+            | Fault::GzipOfOther(_)
+            | Fault::Packed(_)
+            | Fault::NoRecords => true,
+            Fault::TruncatedJson | Fault::MalformedJson { .. } | Fault::RecordTooLarge | Fault::NotJudged => !has_mark,
+            Fault::TruncatedGzip | Fault::CorruptGzip { .. } | Fault::TrailingBytes | Fault::TooLarge { .. } => false,
+        };
+        if is_other { Unread::NotALogFile(fault) } else { Unread::Faulty(fault) }
     }
 
     fn end(&mut self) -> Result<Scanned, Unread<E>> {
-        let reason = self.reason.take().or(self.broken_record.take());
-        reason.map_or(Ok(Scanned { bytes: self.bytes, inflated_bytes: self.inflated_bytes }), Err)
+        match self.reason.take() {
+            Some(reason) => Err(reason),
+            None if self.has_other => Err(Unread::Faulty(Fault::NotJudged)),
+            None if self.lacks_mark && !self.has_records => Err(self.classified(Fault::NoRecords)),
+            None => Ok(Scanned {
+                bytes: self.bytes,
+                inflated_bytes: self.inflated_bytes,
+                has_records: self.findings.has_mark || self.has_records,
+            }),
+        }
     }
 }
-
-/// Whether a file with this fault is something other than a log file, rather than a log file that is broken. Text that
-/// only begins like JSON is something else unless a needle is in it. An export is something else only if it begins like
-/// nothing that could be read: it has no needle, and is not UTF-16.
-fn is_other_than_a_log_file(fault: &Fault, form: Form, has_needle: bool) -> bool {
-    use Fault::{Empty, GzipOfOther, NeitherGzipNorJson, NoRecords, TruncatedJson};
-    match (form, fault) {
-        (Form::One, Empty | NeitherGzipNorJson(_) | GzipOfOther(_) | NoRecords) => true,
-        (Form::One, TruncatedJson) | (Form::Many, Empty) => !has_needle,
-        (Form::Many, NeitherGzipNorJson(UTF_16_LOW | UTF_16_HIGH) | GzipOfOther(UTF_16_LOW | UTF_16_HIGH)) => false,
-        (Form::Many, NeitherGzipNorJson(_) | GzipOfOther(_)) => !has_needle,
-        _ => false,
-    }
-}
-
-/// The bytes of UTF-16's byte order mark, in either order.
-const UTF_16_LOW: u8 = 0xfe;
-const UTF_16_HIGH: u8 = 0xff;
 
 #[cfg(test)]
 mod tests {
@@ -274,8 +243,7 @@ mod tests {
     fn yields(stored: Vec<u8>) -> (usize, Result<Scanned, Unread<Infallible>>) {
         let mut chunk = Some(Bytes::from(stored));
         let needles = Needles::new([Needle::fixed("needle")]);
-        let settings =
-            Settings { form: Form::One, limit_mib: Some(32), kept_bytes: 0, other_text: OtherText::FirstBlock };
+        let settings = Settings { limit_mib: Some(32), other_mib: None, kept_bytes: 0 };
         let mut scan = TwoPass::new(&needles, settings, Passes::Two);
         let mut yields = 0;
         loop {
@@ -291,7 +259,7 @@ mod tests {
     #[test]
     fn a_dense_chunk_yields_after_each_inflated_mebibyte() {
         let mut dense = GzEncoder::new(Vec::new(), Compression::default());
-        dense.write_all(b"{\"Records\":[").unwrap();
+        dense.write_all(b"{\"Records\":[{\"eventSource\":\"s3.amazonaws.com\"}").unwrap();
         dense.write_all(&vec![b' '; 16 << 20]).unwrap();
         dense.write_all(b"]}").unwrap();
         let (yields, end) = yields(dense.finish().unwrap());

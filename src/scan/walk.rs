@@ -1,7 +1,8 @@
 //! From record to record through inflated text, collecting those that contain a needle.
 //!
-//! The walk knows just enough JSON to see where a record begins and ends: strings, escapes, brackets. It holds one record
-//! at a time and never recurses, so neither size nor depth of a document can hurt it.
+//! A text is any number of documents. The elements of a document's lists ([`LISTS`]), or of a document that is a list, are
+//! taken one by one; any other document is taken whole. The walk knows just enough JSON to see where they begin and end:
+//! strings, escapes, brackets. It holds one at a time and never recurses, so neither size nor depth of a document can hurt it.
 
 mod capture;
 
@@ -9,14 +10,13 @@ use std::{collections::VecDeque, mem};
 
 use memchr::memchr;
 
-use super::{Fault, Form, Needles};
+use super::{Fault, Needles, content::is_between, forms::LISTS};
 use capture::Capture;
 
 pub(super) struct Walk<'n> {
     needles: &'n Needles,
-    form: Form,
-    /// Where the last needle ends. No candidate comes after it.
-    last_needle: Option<u64>,
+    /// Where the last needle ends, or what may be one. No candidate comes after it. `None` if that is not known.
+    last_hint: Option<u64>,
     is_done: bool,
     position: Position,
     /// Open brackets.
@@ -26,9 +26,14 @@ pub(super) struct Walk<'n> {
     is_escaped: bool,
     /// The current key, or the current element of the list.
     element: Capture,
-    /// The current document, if it may itself be a record.
+    /// The current document, or its part around a list.
     document: Capture,
+    /// Whether the current document has a list.
     has_list: bool,
+    /// Whether a part around a list contains a needle.
+    has_other: bool,
+    /// Where the last candidate ends.
+    last_candidate: u64,
     walked: u64,
 }
 
@@ -39,27 +44,25 @@ enum Position {
     Key,
     /// In the document's object, after a key.
     AfterKey {
-        is_records: bool,
+        is_list: bool,
     },
-    /// In a value that is not the list of records.
+    /// In a value that is not a list of records.
     Value,
-    /// Between the elements of the list of records, at this depth.
+    /// Between the elements of a list, at this depth.
     List {
         depth: u64,
     },
-    /// In an element of the list at this depth: a record, or a list.
+    /// In an element of the list at this depth.
     Element {
         depth: u64,
     },
-    AfterDocument,
 }
 
 impl<'n> Walk<'n> {
-    pub fn new(needles: &'n Needles, form: Form, last_needle: Option<u64>) -> Self {
+    pub fn new(needles: &'n Needles, last_hint: Option<u64>) -> Self {
         Walk {
             needles,
-            form,
-            last_needle,
+            last_hint,
             is_done: false,
             position: Position::BeforeDocument,
             depth: 0,
@@ -68,6 +71,8 @@ impl<'n> Walk<'n> {
             element: Capture::default(),
             document: Capture::default(),
             has_list: false,
+            has_other: false,
+            last_candidate: 0,
             walked: 0,
         }
     }
@@ -77,14 +82,14 @@ impl<'n> Walk<'n> {
         self.is_done
     }
 
-    /// To be called at the end of the document, or once the last needle is passed.
-    pub fn finish(&self) -> Result<(), Fault> {
+    /// To be called at the end of the text, or once the last needle is passed. `last_needle` is where the last needle ends that is
+    /// written without escapes: it must be in a candidate.
+    pub fn finish(&self, last_needle: Option<u64>) -> Result<(), Fault> {
         match self.position {
             _ if self.element.was_too_large || self.document.was_too_large => Err(Fault::RecordTooLarge),
+            _ if self.has_other || last_needle.is_some_and(|last| last > self.last_candidate) => Err(Fault::NotJudged),
             _ if self.is_done => Ok(()),
-            _ if !self.has_list => Err(Fault::NoRecords),
-            Position::AfterDocument => Ok(()),
-            Position::BeforeDocument if self.form == Form::Many => Ok(()),
+            Position::BeforeDocument => Ok(()),
             _ => Err(Fault::TruncatedJson),
         }
     }
@@ -112,7 +117,7 @@ impl<'n> Walk<'n> {
             _ if self.in_string => {}
             Position::Key => {
                 let key = self.element.end(&block[..at], |_| true);
-                self.position = Position::AfterKey { is_records: key.is_some_and(|key| is_records(&key)) };
+                self.position = Position::AfterKey { is_list: key.is_some_and(|key| is_list(&key)) };
             }
             Position::List { .. } => self.end_element(&block[..at], candidates),
             _ => {}
@@ -144,7 +149,6 @@ impl<'n> Walk<'n> {
         if depth == list {
             self.position = Position::List { depth: list };
             self.end_element(&block[..at], candidates);
-            self.is_done = self.is_past_last_needle(at);
         }
         at
     }
@@ -157,16 +161,15 @@ impl<'n> Walk<'n> {
             (b'"', position) => self.position = self.open_string(position, at)?,
             (b'{' | b'[', position) => {
                 self.depth += 1;
-                self.position = self.open(byte, position, at)?;
+                self.position = self.open(byte, position, block, at)?;
             }
             (b'}' | b']', position) => {
                 self.depth = self.depth.checked_sub(1).ok_or_else(|| self.malformed(next))?;
                 self.position = self.close(byte, position, &block[..next], candidates)?;
             }
             (b',', Position::AfterKey { .. }) => self.position = Position::Key,
-            (_, Position::BeforeDocument | Position::AfterDocument) if !self.form.is_blank(byte) => {
-                return Err(self.malformed(next));
-            }
+            (_, Position::BeforeDocument) if !is_between(byte) => return Err(self.malformed(next)),
+            (_, position) if position != Position::BeforeDocument && !is_bare(byte) => return Err(self.malformed(next)),
             _ => {}
         }
         Ok(next)
@@ -174,37 +177,33 @@ impl<'n> Walk<'n> {
 
     fn open_string(&mut self, position: Position, at: usize) -> Result<Position, Fault> {
         match position {
-            Position::BeforeDocument | Position::AfterDocument => return Err(self.malformed(at + 1)),
-            Position::Key => self.element.begin(at),
-            Position::List { .. } if self.keeps_any_element() => self.element.begin(at),
-            _ => {}
+            Position::BeforeDocument => return Err(self.malformed(at + 1)),
+            Position::Key | Position::List { .. } => self.element.begin(at),
+            Position::AfterKey { .. } | Position::Value | Position::Element { .. } => {}
         }
         self.in_string = true;
         Ok(position)
     }
 
-    fn open(&mut self, byte: u8, position: Position, at: usize) -> Result<Position, Fault> {
+    fn open(&mut self, byte: u8, position: Position, block: &[u8], at: usize) -> Result<Position, Fault> {
         match (position, byte) {
             (Position::BeforeDocument, b'{') => {
-                if self.form == Form::Many {
-                    self.document.begin(at);
-                }
+                self.document.begin(at);
                 Ok(Position::Key)
             }
-            (Position::BeforeDocument, _) | (Position::AfterKey { is_records: true }, b'[') => {
+            (Position::BeforeDocument, _) => Ok(Position::List { depth: self.depth }),
+            (Position::AfterKey { is_list: true }, b'[') => {
                 self.has_list = true;
-                self.document.discard();
+                self.end_frame(&block[..at]);
                 Ok(Position::List { depth: self.depth })
             }
             (Position::AfterKey { .. }, _) => Ok(Position::Value),
             (Position::List { depth }, _) => {
-                if byte == b'{' || self.keeps_any_element() {
-                    self.element.begin(at);
-                }
+                self.element.begin(at);
                 Ok(Position::Element { depth })
             }
             (Position::Value | Position::Element { .. }, _) => Ok(position),
-            (Position::Key | Position::AfterDocument, _) => Err(self.malformed(at + 1)),
+            (Position::Key, _) => Err(self.malformed(at + 1)),
         }
     }
 
@@ -218,39 +217,47 @@ impl<'n> Walk<'n> {
     ) -> Result<Position, Fault> {
         match position {
             Position::Value if self.depth > 1 => Ok(position),
-            Position::Value => Ok(Position::AfterKey { is_records: false }),
+            Position::Value => Ok(Position::AfterKey { is_list: false }),
             Position::List { .. } | Position::Key | Position::AfterKey { .. } if self.depth == 0 => {
-                Ok(self.end_document(text, candidates))
+                self.end_document(text, candidates);
+                Ok(Position::BeforeDocument)
             }
-            Position::List { .. } if byte == b']' => Ok(Position::AfterKey { is_records: false }),
+            Position::List { .. } if byte == b']' => {
+                self.document.begin(text.len());
+                Ok(Position::AfterKey { is_list: false })
+            }
             _ => Err(self.malformed(text.len())),
         }
     }
 
-    fn end_document(&mut self, text: &[u8], candidates: &mut VecDeque<Vec<u8>>) -> Position {
-        match self.form {
-            Form::One => Position::AfterDocument,
-            Form::Many => {
-                self.has_list |= self.document.is_open();
-                candidates.extend(self.document.end(text, |part| self.needles.found_in(part)));
-                self.is_done = self.is_past_last_needle(text.len());
-                Position::BeforeDocument
-            }
+    fn end_document(&mut self, text: &[u8], candidates: &mut VecDeque<Vec<u8>>) {
+        if mem::take(&mut self.has_list) {
+            self.end_frame(text);
+        } else {
+            let document = self.document.end(text, |part| self.needles.found_in(part));
+            self.take(document, text.len(), candidates);
         }
     }
 
+    /// The part of a document before, between or after its lists has no records.
+    fn end_frame(&mut self, text: &[u8]) {
+        let frame = self.document.end(text, |part| self.needles.found_in(part));
+        self.has_other |= frame.is_some_and(|frame| self.needles.written_in(&frame));
+    }
+
     fn end_element(&mut self, text: &[u8], candidates: &mut VecDeque<Vec<u8>>) {
-        candidates.extend(self.element.end(text, |part| self.needles.found_in(part)));
+        let element = self.element.end(text, |part| self.needles.found_in(part));
+        self.take(element, text.len(), candidates);
     }
 
-    /// Whether an element that is not an object is a candidate. In an export it may contain a record, which would be missed
-    /// without notice.
-    fn keeps_any_element(&self) -> bool {
-        self.form == Form::Many
-    }
-
-    fn is_past_last_needle(&self, at: usize) -> bool {
-        self.last_needle.is_some_and(|last| self.walked + at as u64 >= last)
+    /// Takes what ends here, if it is a candidate.
+    fn take(&mut self, candidate: Option<Vec<u8>>, at: usize, candidates: &mut VecDeque<Vec<u8>>) {
+        let end = self.walked + at as u64;
+        if candidate.is_some() {
+            self.last_candidate = end;
+        }
+        candidates.extend(candidate);
+        self.is_done = self.last_hint.is_some_and(|last| end >= last);
     }
 
     /// Skips the open string from `at` on. Returns where it, or the block, ends.
@@ -269,7 +276,7 @@ impl<'n> Walk<'n> {
     }
 
     fn malformed(&self, at: usize) -> Fault {
-        if self.has_list { Fault::MalformedJson { inflated_bytes: self.walked + at as u64 } } else { Fault::NoRecords }
+        Fault::MalformedJson { inflated_bytes: self.walked + at as u64 }
     }
 }
 
@@ -292,7 +299,12 @@ fn ends_in_escape(text: &[u8]) -> bool {
     text.ends_with(b"\\") && text.iter().rev().take_while(|&&byte| byte == b'\\').count() % 2 == 1
 }
 
-/// Whether a key, with its quotes, is `Records`, however it is escaped.
-fn is_records(key: &[u8]) -> bool {
-    serde_json::from_slice::<String>(key).is_ok_and(|key| key == "Records")
+/// Whether JSON may have a byte outside of strings and brackets. A needle has others.
+fn is_bare(byte: u8) -> bool {
+    byte.is_ascii_whitespace() || byte.is_ascii_digit() || byte.is_ascii_lowercase() || b",:+-.E".contains(&byte)
+}
+
+/// Whether a key, with its quotes, is that of a list of records, however it is escaped.
+fn is_list(key: &[u8]) -> bool {
+    serde_json::from_slice::<String>(key).is_ok_and(|key| LISTS.contains(&key.as_str()))
 }

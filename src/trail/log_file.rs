@@ -58,7 +58,8 @@ impl S3Object {
     /// Neither region nor age is looked at: both would miss quarantines.
     pub fn handling(&self) -> Handling {
         match by_key(&self.key) {
-            Handling::Scan | Handling::ScanIfLogFile if self.size == Some(0) => Handling::Skip("empty"),
+            // In the layout, it may be tampering.
+            Handling::ScanIfLogFile if self.size == Some(0) => Handling::Skip("empty"),
             handling => handling,
         }
     }
@@ -141,10 +142,10 @@ mod tests {
     }
 
     #[test]
-    fn folder_markers_and_empty_objects_are_skipped() {
+    fn folder_markers_and_empty_objects_outside_the_layout_are_skipped() {
         assert_eq!(object("AWSLogs/123456789012/CloudTrail/", None).handling(), Handling::Skip("a folder marker"));
         let empty = object("AWSLogs/123456789012/CloudTrail/x", Some(0));
-        assert_eq!((empty.handling(), empty.is_emptied()), (Handling::Skip("empty"), true));
+        assert_eq!((empty.handling(), empty.is_emptied()), (Handling::Scan, true));
         let elsewhere = object("copies/x", Some(0));
         assert_eq!((elsewhere.handling(), elsewhere.is_emptied()), (Handling::Skip("empty"), false));
     }

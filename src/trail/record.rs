@@ -4,20 +4,21 @@
 //!
 //! <https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-event-reference-record-contents.html>
 
-use std::collections::BTreeMap;
-
-use serde::Deserialize;
 use serde_json::value::RawValue;
-use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+use time::OffsetDateTime;
 
-use crate::untrusted::Untrusted;
+use super::time::parse as parse_time;
+use crate::{
+    json::{Fields, JsonError, repaired},
+    untrusted::Untrusted,
+};
 
 /// A CloudTrail record. Each field has CloudTrail's own name.
 #[derive(Debug)]
 pub struct Record {
-    /// The record as logged, except for lone surrogates (see [`Record::parse`]).
+    /// The record as logged, as valid UTF-8 without lone surrogates (see [`repaired`]).
     pub raw: Box<RawValue>,
-    /// When the call was made; `None` if missing or unreadable.
+    /// When the call was made, in UTC. `None` if missing or unreadable (see [`super::time::parse`]).
     pub event_time: Option<OffsetDateTime>,
     pub event_source: Option<Untrusted>,
     pub event_name: Option<Untrusted>,
@@ -44,6 +45,16 @@ pub struct UserIdentity {
     pub account_id: Option<Untrusted>,
     pub access_key_id: Option<Untrusted>,
     pub user_name: Option<Untrusted>,
+    /// The user or role behind the caller's session.
+    pub session_issuer: Option<SessionIssuer>,
+}
+
+/// Whose session it is (`sessionContext.sessionIssuer`).
+#[derive(Debug)]
+pub struct SessionIssuer {
+    pub kind: Option<Untrusted>,
+    pub user_name: Option<Untrusted>,
+    pub arn: Option<Untrusted>,
 }
 
 /// The parameters of IAM's policy calls.
@@ -56,50 +67,56 @@ pub struct RequestParameters {
     pub policy_name: Option<Untrusted>,
 }
 
-/// The record is not a JSON object.
-#[derive(Debug, thiserror::Error)]
-#[error("is broken: a record that contains a search term is not a JSON object ({0})")]
-pub struct RecordError(#[from] serde_json::Error);
-
 impl Record {
-    /// Reads one record. Bytes that are not UTF-8 and lone surrogates become U+FFFD, so that every reader of the alert
-    /// can parse it. The last of duplicate fields counts, as with most JSON parsers.
+    /// Reads one record.
     ///
     /// # Errors
     /// The text is not a JSON object.
-    pub fn parse(text: &[u8]) -> Result<Record, RecordError> {
-        let text = without_lone_surrogates(&String::from_utf8_lossy(text));
-        let fields: Fields = serde_json::from_str(&text)?;
+    pub fn parse(text: &[u8]) -> Result<Record, JsonError> {
+        let text = repaired(text);
+        let fields = Fields::of(&text)?;
+        Ok(Record::of(&fields, RawValue::from_string(text.clone())?))
+    }
+
+    /// The record of an object. `raw` is its text.
+    pub fn of(fields: &Fields<'_>, raw: Box<RawValue>) -> Record {
         let user_identity = fields.object("userIdentity").unwrap_or_default();
-        Ok(Record {
-            event_time: fields.text("eventTime").and_then(|text| OffsetDateTime::parse(&text, &Rfc3339).ok()),
-            event_source: fields.untrusted("eventSource"),
-            event_name: fields.untrusted("eventName"),
-            aws_region: fields.untrusted("awsRegion"),
-            source_ip_address: fields.untrusted("sourceIPAddress"),
-            user_agent: fields.untrusted("userAgent"),
-            error_code: fields.untrusted("errorCode").filter(|code| code.test(|text| !text.is_empty())),
-            error_message: fields.untrusted("errorMessage"),
-            event_id: fields.untrusted("eventID"),
-            request_id: fields.untrusted("requestID"),
-            recipient_account_id: fields.untrusted("recipientAccountId"),
+        let session = user_identity.object("sessionContext");
+        let session_issuer = session.and_then(|session| session.object("sessionIssuer"));
+        Record {
+            event_time: time_field(fields).and_then(parse_time),
+            event_source: untrusted(fields, "eventSource"),
+            event_name: untrusted(fields, "eventName"),
+            aws_region: untrusted(fields, "awsRegion"),
+            source_ip_address: untrusted(fields, "sourceIPAddress"),
+            user_agent: untrusted(fields, "userAgent"),
+            error_code: untrusted(fields, "errorCode").filter(|code| code.test(|text| !text.is_empty())),
+            error_message: untrusted(fields, "errorMessage"),
+            event_id: untrusted(fields, "eventID"),
+            request_id: untrusted(fields, "requestID"),
+            recipient_account_id: untrusted(fields, "recipientAccountId"),
             user_identity: UserIdentity {
-                kind: user_identity.untrusted("type"),
-                arn: user_identity.untrusted("arn"),
-                principal_id: user_identity.untrusted("principalId"),
-                account_id: user_identity.untrusted("accountId"),
-                access_key_id: user_identity.untrusted("accessKeyId"),
-                user_name: user_identity.untrusted("userName"),
+                kind: untrusted(&user_identity, "type"),
+                arn: untrusted(&user_identity, "arn"),
+                principal_id: untrusted(&user_identity, "principalId"),
+                account_id: untrusted(&user_identity, "accountId"),
+                access_key_id: untrusted(&user_identity, "accessKeyId"),
+                user_name: untrusted(&user_identity, "userName"),
+                session_issuer: session_issuer.map(|issuer| SessionIssuer {
+                    kind: untrusted(&issuer, "type"),
+                    user_name: untrusted(&issuer, "userName"),
+                    arn: untrusted(&issuer, "arn"),
+                }),
             },
             request_parameters: fields.object("requestParameters").map(|parameters| RequestParameters {
-                user_name: parameters.untrusted("userName"),
-                group_name: parameters.untrusted("groupName"),
-                role_name: parameters.untrusted("roleName"),
-                policy_arn: parameters.untrusted("policyArn"),
-                policy_name: parameters.untrusted("policyName"),
+                user_name: untrusted(&parameters, "userName"),
+                group_name: untrusted(&parameters, "groupName"),
+                role_name: untrusted(&parameters, "roleName"),
+                policy_arn: untrusted(&parameters, "policyArn"),
+                policy_name: untrusted(&parameters, "policyName"),
             }),
-            raw: RawValue::from_string(text)?,
-        })
+            raw,
+        }
     }
 
     /// The account that the record is about: `recipientAccountId`, else `userIdentity.accountId`, else `unknown`.
@@ -107,6 +124,12 @@ impl Record {
         let known = |id: &'_ Option<Untrusted>| id.as_ref().is_some_and(|id| id.account_id().is_some());
         let id = [&self.recipient_account_id, &self.user_identity.account_id].into_iter().find(|id| known(id));
         id.and_then(|id| id.as_ref()?.account_id()).unwrap_or("unknown")
+    }
+
+    /// The account of the caller: `userIdentity.accountId`, else `recipientAccountId`.
+    pub fn caller_account_id(&self) -> Option<&str> {
+        let id = self.user_identity.account_id.as_ref().and_then(Untrusted::account_id);
+        id.or_else(|| self.recipient_account_id.as_ref()?.account_id())
     }
 
     /// Whether it is a call to IAM.
@@ -120,59 +143,14 @@ impl Record {
     }
 }
 
-/// A time as alerts and logs spell it, in whole seconds.
-pub fn rfc3339(time: OffsetDateTime) -> String {
-    // Formatting fails only for years after 9999.
-    time.replace_nanosecond(0).unwrap_or(time).format(&Rfc3339).unwrap_or_else(|_| time.unix_timestamp().to_string())
+/// Programs that index logs move the time to `@timestamp`, and some remove `eventTime`. Next to an `eventTime`, it is when the
+/// record was copied.
+fn time_field<'a>(fields: &Fields<'a>) -> Option<&'a RawValue> {
+    fields.raw("eventTime").filter(|time| time.get() != "null").or_else(|| fields.raw("@timestamp"))
 }
 
-/// An object, parsed one level deep. Values stay text, so that deep nesting cannot overflow the stack.
-#[derive(Default, Deserialize)]
-#[serde(transparent)]
-struct Fields<'a>(#[serde(borrow)] BTreeMap<String, &'a RawValue>);
-
-impl<'a> Fields<'a> {
-    fn text(&self, name: &str) -> Option<String> {
-        serde_json::from_str(self.0.get(name)?.get()).ok()
-    }
-
-    fn untrusted(&self, name: &str) -> Option<Untrusted> {
-        self.text(name).map(Untrusted::new)
-    }
-
-    fn object(&self, name: &str) -> Option<Fields<'a>> {
-        serde_json::from_str(self.0.get(name)?.get()).ok()
-    }
-}
-
-/// JSON's grammar allows `"\ud800"`, but strict parsers refuse the whole document (RFC 8259, section 8.2).
-fn without_lone_surrogates(json: &str) -> String {
-    let mut repaired = String::with_capacity(json.len());
-    let mut rest = json;
-    while let Some(at) = memchr::memchr(b'\\', rest.as_bytes()) {
-        let (before, escape) = rest.split_at(at);
-        repaired.push_str(before);
-        let taken = match (surrogate(escape), escape.get(6..).and_then(surrogate)) {
-            (Some(0xD800..=0xDBFF), Some(0xDC00..=0xDFFF)) => 12,
-            (Some(_), _) => {
-                repaired.push_str("\\ufffd");
-                rest = &escape[6..];
-                continue;
-            }
-            // In text that is not JSON, the escaped character may have several bytes.
-            (None, _) => 1 + escape[1..].chars().next().map_or(0, char::len_utf8),
-        };
-        repaired.push_str(&escape[..taken]);
-        rest = &escape[taken..];
-    }
-    repaired.push_str(rest);
-    repaired
-}
-
-/// The surrogate whose escape the text begins with.
-fn surrogate(text: &str) -> Option<u16> {
-    let digits = text.strip_prefix("\\u")?.get(..4)?;
-    u16::from_str_radix(digits, 16).ok().filter(|unit| (0xD800..=0xDFFF).contains(unit))
+fn untrusted(fields: &Fields<'_>, name: &str) -> Option<Untrusted> {
+    fields.text(name).map(Untrusted::new)
 }
 
 #[cfg(test)]
@@ -216,13 +194,12 @@ mod tests {
     }
 
     #[test]
-    fn lone_surrogates_and_invalid_utf8_are_replaced() {
-        let record =
-            Record::parse(b"{\"userAgent\":\"a\\ud800b\\uDC00\xff\\ud83d\\ude00\\\\ud800\",\"eventName\":\"A\"}")
-                .unwrap();
-        assert!(is(&record.event_name, "A"));
-        assert!(is(&record.user_agent, "a\u{fffd}b\u{fffd}\u{fffd}😀\\ud800"));
-        serde_json::from_str::<serde_json::Value>(record.raw.get()).unwrap();
+    fn a_timestamp_counts_only_without_an_event_time() {
+        let time = |text: &str| Record::parse(text.as_bytes()).unwrap().event_time.map(crate::trail::time::rfc3339);
+        let shipped = "2026-05-06T07:08:09Z";
+        assert_eq!(time(r#"{"@timestamp":"2026-05-06T07:08:09.000Z"}"#).as_deref(), Some(shipped));
+        assert_eq!(time(r#"{"eventTime":null,"@timestamp":"2026-05-06T07:08:09Z"}"#).as_deref(), Some(shipped));
+        assert_eq!(time(r#"{"eventTime":"not a time","@timestamp":"2026-05-06T07:08:09Z"}"#), None);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::{
 };
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use quarantine_alert::trail::record::rfc3339;
+use quarantine_alert::trail::time::rfc3339;
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 

@@ -146,7 +146,7 @@ impl World {
         // The removals that wait next to the match.
         let waiting = self.matches.iter().filter(|found| found.is_removal() && !found.is_acknowledged);
         let removals: Vec<i64> = waiting.map(|found| found.key.event_time).collect();
-        let question = Question { key: &key, removals: &removals, token: &token, now, period };
+        let question = Question { key: &key, removals: &removals, token: &token, now, period, flood_period: period };
         let Worker { memory, version, .. } = &mut self.workers[worker];
         let version = *version;
         match job.next.clone() {

@@ -121,10 +121,14 @@ pub async fn run(arguments: EnqueueArgs) -> anyhow::Result<Status> {
         });
     }
     let emptied = sender.point.emptied;
-    if result? == Sending::Done && sender.listed + emptied == 0 && begun == 0 {
+    let archived = bucket.archived();
+    if let Some(sentence) = bucket.archived_sentence() {
+        say(&format!("not sent: {sentence}."));
+    }
+    if result? == Sending::Done && sender.listed + emptied + archived == 0 && begun == 0 {
         bail!("{} contains no CloudTrail log file that was asked for", arguments.path);
     }
-    Ok(if is_done && emptied == 0 { Status::Done } else { Status::Incomplete })
+    Ok(if is_done && emptied + archived == 0 { Status::Done } else { Status::Incomplete })
 }
 
 /// How far the sending came.
@@ -181,6 +185,7 @@ impl Sender {
         let listing = bucket.listing(folder, after);
         let mut before = None;
         while let Some(mut page) = bucket.page(&listing, before.as_ref()).await? {
+            bucket.set_aside(&page.archived);
             if self.send(bucket, std::mem::take(&mut page.objects), stop).await? == Sending::Stopped {
                 return Ok(Sending::Stopped);
             }

@@ -4,8 +4,9 @@ use std::{fmt::Write, fs, io};
 
 use anyhow::{Context, anyhow, bail};
 use quarantine_alert::{
+    json::JsonError,
     rule::{self, Alternative, Match, Rules},
-    trail::record::{Record, rfc3339},
+    trail::{record::Record, time::rfc3339},
     untrusted::visible,
 };
 use serde_json::{Value, value::RawValue};
@@ -25,7 +26,8 @@ pub fn run(arguments: &ExplainArgs) -> anyhow::Result<Status> {
     let text = text.with_context(|| format!("cannot read {name}"))?;
     let raw = one_record(&text, arguments.event_id.as_deref()).with_context(|| name.clone())?;
     let record = Record::parse(raw.get().as_bytes()).with_context(|| name.clone())?;
-    let fields: Value = serde_json::from_str(record.raw.get()).with_context(|| name.clone())?;
+    let fields: Value =
+        serde_json::from_str(record.raw.get()).map_err(JsonError::from).with_context(|| name.clone())?;
 
     let mut explanation = String::new();
     let mut is_match = false;
@@ -43,7 +45,7 @@ pub fn run(arguments: &ExplainArgs) -> anyhow::Result<Status> {
             };
         }
     }
-    let summary = Rules::new(true).judge(record).map_or("No rule matches.\n".into(), |matched| summary(&matched));
+    let summary = Rules::all().judge(record).map_or("No rule matches.\n".into(), |matched| summary(&matched));
     Output::of_text()?.write_text(&(summary + &explanation))?;
     Ok(if is_match { Status::Match } else { Status::NoMatch })
 }
@@ -74,7 +76,10 @@ fn one_record<'a>(text: &'a str, event_id: Option<&str>) -> anyhow::Result<&'a R
         serde_json::from_str::<WithRecords>(text).map(|file| file.records).or_else(|_| serde_json::from_str(text));
     let records: Vec<&RawValue> = match list {
         Ok(records) => records,
-        Err(_) => vec![serde_json::from_str(text).context("it is not JSON, or has several documents")?],
+        Err(_) => {
+            let record = serde_json::from_str(text).map_err(JsonError::from);
+            vec![record.context("it is not JSON, or has several documents")?]
+        }
     };
     let has_id = |record: &&RawValue| {
         let id = serde_json::from_str::<Value>(record.get())

@@ -1,6 +1,6 @@
 //! Prints the incidents in log files.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use quarantine_alert::{alert::Alert, config::DedupPeriod};
 use time::OffsetDateTime;
@@ -25,9 +25,14 @@ pub async fn run(arguments: FindArgs) -> anyhow::Result<Status> {
     let filter = arguments.search.filter()?;
     let output = Output::open(arguments.output.as_deref(), arguments.format, arguments.color)?;
     let stop = Stop::on_signal()?;
-    let Findings { matches, coverage, sources } = find(&arguments.search, &filter, &stop).await;
-    let count = matches.len();
+    let Findings { matches, count, mut occurrences, coverage, sources } = find(&arguments.search, &filter, &stop).await;
     let mut incidents = group(matches, DedupPeriod::default().duration(), HashMap::new());
+    // One row, at the first match, for the incidents that have their occurrences counted.
+    let mut shown = HashSet::new();
+    incidents.retain(|incident| {
+        let key = &incident.pending.key.dedup_key;
+        !occurrences.contains_key(key) || shown.insert(key.clone())
+    });
     // The newest first: it is asked about first.
     incidents.reverse();
     let mut alerts = Vec::new();
@@ -35,7 +40,8 @@ pub async fn run(arguments: FindArgs) -> anyhow::Result<Status> {
         let gets_related = output.shows_related() && alerts.len() < MAX_RELATED && !stop.is_requested();
         let related = if gets_related { related(&sources, &pending).await } else { None };
         let now = OffsetDateTime::now_utc();
-        alerts.push(Alert::new(&pending.matched, &claim, pending.log_file.as_deref(), related, false, now));
+        let alert = Alert::new(&pending.matched, &claim, pending.log_file.as_deref(), related, false, now);
+        alerts.push(Alert { occurrences: occurrences.remove(&pending.key.dedup_key), ..alert });
     }
     let lacks_related = output.shows_related() && alerts.len() > MAX_RELATED;
     output.write_alerts(&alerts)?;

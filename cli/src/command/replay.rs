@@ -45,8 +45,9 @@ pub async fn run(arguments: ReplayArgs) -> anyhow::Result<Status> {
     let table = DedupTable::new(&sdk, arguments.table.clone());
     // A search may take hours. It is useless without the table.
     table.load("quarantine-scan").await.context("nothing was sent")?;
-    let Findings { matches, coverage, sources } = find(&arguments.search, &filter, &stop).await;
-    let mut replayed = Replayed::default();
+    let Findings { matches, count, coverage, sources, .. } = find(&arguments.search, &filter, &stop).await;
+    let mut replayed =
+        Replayed { suppressed: usize::try_from(count).unwrap_or(usize::MAX) - matches.len(), ..Replayed::default() };
     let sent = if arguments.yes {
         let ledger = Ledger::new(table, arguments.dedup_period_minutes);
         let publisher = Publisher::new(AlertTopic::new(&sdk, arguments.topic_arn), arguments.https_format);
@@ -140,7 +141,7 @@ async fn predict(
         let alert = Alert::new(&pending.matched, &claim, pending.log_file.as_deref(), None, false, now);
         replayed.add(&line("would send", &alert));
     }
-    replayed.suppressed = count - replayed.alerted;
+    replayed.suppressed += count - replayed.alerted;
     Ok(true)
 }
 
@@ -152,5 +153,6 @@ impl Replayed {
 }
 
 fn line(what: &str, alert: &Alert) -> String {
-    format!("{what}: {} {}: {}, alert {}\n", alert.event_time, alert.severity, alert.title, alert.alert_id)
+    let time = alert.event_time.as_deref().unwrap_or("unknown time");
+    format!("{what}: {} {}: {}, alert {}\n", time, alert.severity, alert.title, alert.alert_id)
 }

@@ -5,7 +5,7 @@
 use ::csv::Writer;
 use quarantine_alert::{alert::Alert, untrusted::Untrusted};
 
-const HEADER: [&str; 19] = [
+const HEADER: [&str; 21] = [
     "eventTime",
     "outcome",
     "severity",
@@ -25,6 +25,8 @@ const HEADER: [&str; 19] = [
     "eventID",
     "alertId",
     "ruleId",
+    "count",
+    "lastEventTime",
 ];
 
 pub fn text(alerts: &[Alert]) -> anyhow::Result<String> {
@@ -34,8 +36,9 @@ pub fn text(alerts: &[Alert]) -> anyhow::Result<String> {
         let actor = &alert.actor;
         let source = &alert.source;
         let shown = |text: &Option<Untrusted>| text.as_ref().map_or(String::new(), cell);
+        let last = alert.occurrences.as_ref().map_or(&alert.event_time, |seen| &seen.last_event_time);
         csv.write_record([
-            alert.event_time.clone(),
+            alert.event_time.clone().unwrap_or_default(),
             alert.outcome.to_string(),
             alert.severity.to_string(),
             alert.account_id.clone(),
@@ -48,12 +51,14 @@ pub fn text(alerts: &[Alert]) -> anyhow::Result<String> {
             shown(&actor.access_key_id),
             shown(&actor.source_ip_address),
             shown(&actor.user_agent),
-            actor.aws_internal.to_string(),
+            actor.aws_internal.map_or(String::new(), |is_aws| is_aws.to_string()),
             shown(&source.bucket),
             shown(&source.key),
             shown(&source.event_id),
             alert.alert_id.clone(),
             alert.id.to_owned(),
+            alert.occurrences.as_ref().map_or("1".into(), |seen| seen.count.to_string()),
+            last.clone().unwrap_or_default(),
         ])?;
     }
     Ok(String::from_utf8(csv.into_inner()?)?)

@@ -6,7 +6,11 @@ use comfy_table::{
     Attribute, Cell, Color as Foreground, ColumnConstraint, ContentArrangement, Table,
     presets::{NOTHING, UTF8_HORIZONTAL_ONLY},
 };
-use quarantine_alert::{alert::Alert, rule::Severity, untrusted::Untrusted};
+use quarantine_alert::{
+    alert::{Alert, Occurrences},
+    rule::Severity,
+    untrusted::Untrusted,
+};
 
 use crate::args::Color;
 
@@ -40,10 +44,10 @@ const GAP: u16 = 2;
 pub fn text(alerts: &[Alert], look: Look) -> String {
     let mut table = table(&HEADER, look);
     for alert in alerts {
-        let Row { entity, policy, actor, caller, log_file } = Row::of(alert);
+        let Row { time, outcome, entity, policy, actor, caller, log_file } = Row::of(alert);
         table.add_row([
-            Cell::new(&alert.event_time),
-            Cell::new(alert.outcome).fg(color(alert)),
+            Cell::new(time),
+            Cell::new(outcome).fg(color(alert)),
             Cell::new(&alert.account_id),
             Cell::new(entity).add_attribute(Attribute::Bold),
             Cell::new(policy),
@@ -62,9 +66,9 @@ pub fn text(alerts: &[Alert], look: Look) -> String {
 fn stacked(alerts: &[Alert], look: Look) -> String {
     let mut table = table(&STACKED, look);
     for alert in alerts {
-        let Row { entity, policy, actor, caller, log_file } = Row::of(alert);
+        let Row { time, outcome, entity, policy, actor, caller, log_file } = Row::of(alert);
         table.add_row([
-            Cell::new(format!("{}\n{}\n{caller}", alert.event_time, alert.outcome)).fg(color(alert)),
+            Cell::new(format!("{time}\n{outcome}\n{caller}")).fg(color(alert)),
             Cell::new(format!("{}\n{entity}", alert.account_id)).add_attribute(Attribute::Bold),
             Cell::new(format!("{policy}\n{actor}\n{log_file}")),
         ]);
@@ -74,8 +78,10 @@ fn stacked(alerts: &[Alert], look: Look) -> String {
     fitted(table)
 }
 
-/// The values of a row that come from a log.
+/// The values of a row.
 struct Row {
+    time: String,
+    outcome: String,
     entity: String,
     policy: String,
     actor: String,
@@ -89,15 +95,32 @@ impl Row {
         let actor = [&alert.actor.arn, &alert.actor.principal_id, &alert.actor.kind].into_iter().flatten().next();
         let key = shown(alert.source.key.as_ref(), 1024);
         Row {
+            time: alert.event_time.clone().unwrap_or_else(|| "unknown".into()),
+            outcome: outcome(alert),
             entity: format!("{} {}", alert.entity.kind, alert.entity.name.visible(128)),
             policy: shown(alert.policy.as_ref().map(|policy| &policy.name), 128),
             actor: shown(actor, 256),
-            caller: if alert.actor.aws_internal { "AWS" } else { "not AWS" },
+            caller: match alert.actor.aws_internal {
+                Some(true) => "AWS",
+                Some(false) => "not AWS",
+                None => "unknown",
+            },
             log_file: match &alert.source.bucket {
                 Some(bucket) => format!("s3://{}/{key}", bucket.visible(63)),
                 None => key,
             },
         }
+    }
+}
+
+/// The outcome, and how often it was seen if one row stands for several calls.
+fn outcome(alert: &Alert) -> String {
+    match &alert.occurrences {
+        Some(Occurrences { count, last_event_time, .. }) if *count > 1 => {
+            let until = last_event_time.as_ref().map_or(String::new(), |last| format!(" until {last}"));
+            format!("{} {count} times{until}", alert.outcome)
+        }
+        _ => alert.outcome.to_string(),
     }
 }
 

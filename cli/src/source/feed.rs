@@ -14,16 +14,8 @@ use tokio::sync::mpsc::Sender;
 
 use crate::filter::Filter;
 
-/// How a command judges a candidate, in the threads that read.
-pub type Judge<T> = Box<dyn Fn(Record) -> Judged<T> + Send + Sync>;
-
-/// A command's verdict on a candidate.
-pub enum Judged<T> {
-    Wanted(T),
-    Unwanted,
-    /// It cannot be judged, for this reason. Its file counts as not read.
-    Unclear(&'static str),
-}
+/// How a command judges a candidate, in the threads that read. `None` if it does not want it.
+pub type Judge<T> = Box<dyn Fn(Record) -> Option<T> + Send + Sync>;
 
 /// Everything the sources of a search share.
 pub struct Feed<T> {
@@ -37,27 +29,16 @@ pub struct Feed<T> {
 /// A message from a source. `target` is the target's number.
 pub enum FromSource<T> {
     Wanted { wanted: T, log_file: Arc<LogFile> },
-    Unclear { target: usize, log_file: Arc<LogFile>, reason: &'static str },
     End { target: usize, log_file: Arc<LogFile>, end: FileEnd },
 }
 
 impl<T> Feed<T> {
     /// Filters and judges a candidate. `None` if the command does not want it.
-    pub fn candidate(&self, target: usize, log_file: &Arc<LogFile>, record: Record) -> Option<FromSource<T>> {
-        let log_file = log_file.clone();
-        if record.event_source.is_none() || record.event_name.is_none() {
-            // For example the output of `aws cloudtrail lookup-events`, or a list of whole log files.
-            let reason = "contains a search term in a document that is not a CloudTrail record";
-            return Some(FromSource::Unclear { target, log_file, reason });
-        }
+    pub fn candidate(&self, log_file: &Arc<LogFile>, record: Record) -> Option<FromSource<T>> {
         if !self.filter.wants(&record) {
             return None;
         }
-        match (self.judge)(record) {
-            Judged::Wanted(wanted) => Some(FromSource::Wanted { wanted, log_file }),
-            Judged::Unwanted => None,
-            Judged::Unclear(reason) => Some(FromSource::Unclear { target, log_file, reason }),
-        }
+        (self.judge)(record).map(|wanted| FromSource::Wanted { wanted, log_file: log_file.clone() })
     }
 
     /// Sends to the search. Nothing receives it after the run has ended.

@@ -1,6 +1,7 @@
 //! A file or a stream → its candidates.
 
 use std::{
+    collections::VecDeque,
     fs::{self, File},
     io::{self, ErrorKind, Read, Seek, Stdin},
     path::Path,
@@ -10,7 +11,7 @@ use std::{
 use bytes::Bytes;
 use quarantine_alert::{
     engine::error::{FileEnd, SourceError, Unread},
-    scan::{Form, Needles, OtherText, Passes, ScanStep, Scanned, Settings, TwoPass},
+    scan::{Needles, Passes, ScanStep, Scanned, Settings, TwoPass},
     trail::{
         log_file::{Handling, LogFile},
         record::Record,
@@ -20,7 +21,7 @@ use quarantine_alert::{
 use super::feed::{Feed, FromSource};
 
 /// A file is read a second time from the disk. Memory per file is fixed, so it may inflate to any size.
-const SETTINGS: Settings = Settings { form: Form::Many, limit_mib: None, kept_bytes: 0, other_text: OtherText::Whole };
+const SETTINGS: Settings = Settings { limit_mib: None, other_mib: None, kept_bytes: 0 };
 
 /// About the size of S3's chunks.
 const CHUNK_BYTES: usize = 64 * 1024;
@@ -38,6 +39,8 @@ impl Buffer {
 pub struct FileReading<'n> {
     stream: Stream,
     scan: TwoPass<'n, SourceError>,
+    /// The records of the last candidate.
+    records: VecDeque<Record>,
 }
 
 /// The next result of reading a file.
@@ -88,12 +91,15 @@ impl<'n> FileReading<'n> {
     /// In one pass if the stream cannot be read twice, or `passes` says so.
     pub fn new(stream: Stream, needles: &'n Needles, passes: Passes) -> FileReading<'n> {
         let passes = if let Stream::File(_) = stream { passes } else { Passes::One };
-        FileReading { stream, scan: TwoPass::new(needles, SETTINGS, passes) }
+        FileReading { stream, scan: TwoPass::new(needles, SETTINGS, passes), records: VecDeque::new() }
     }
 
     /// The next candidate, or the end. `None` once `may_continue` is false.
     pub fn next(&mut self, buffer: &mut Buffer, may_continue: impl Fn() -> bool) -> Option<FromFile> {
         loop {
+            if let Some(record) = self.records.pop_front() {
+                return Some(FromFile::Candidate(Box::new(record)));
+            }
             match self.scan.step() {
                 ScanStep::Feed => {
                     if !may_continue() {
@@ -107,11 +113,7 @@ impl<'n> FileReading<'n> {
                         self.scan.feed(Err(SourceError::Io(error)));
                     }
                 }
-                ScanStep::Candidate(candidate) => {
-                    if let Some(record) = self.scan.record(&candidate) {
-                        return Some(FromFile::Candidate(Box::new(record)));
-                    }
-                }
+                ScanStep::Candidate(candidate) => self.records = self.scan.records(&candidate).into(),
                 ScanStep::Yield => {
                     if !may_continue() {
                         return None;
@@ -139,7 +141,7 @@ pub fn read<T>(
             loop {
                 match reading.next(buffer, || !feed.is_over()) {
                     Some(FromFile::Candidate(record)) => {
-                        if let Some(found) = feed.candidate(target, log_file, *record) {
+                        if let Some(found) = feed.candidate(log_file, *record) {
                             feed.blocking_send(found);
                         }
                     }

@@ -3,7 +3,10 @@
 use std::{
     collections::{HashMap, VecDeque},
     num::NonZero,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     thread,
 };
 
@@ -19,7 +22,7 @@ use quarantine_alert::{
         reader::{Candidate, KEPT_BYTES, Reader},
         resources::Resources,
     },
-    scan::{Form, OtherText, Settings},
+    scan::Settings,
     trail::log_file::{Handling, LogFile, S3Object},
     untrusted::visible,
 };
@@ -36,11 +39,10 @@ use super::{
     feed::{Feed, FromSource, Tally},
     prefixes::{Dates, Plan, is_of_account, plan},
 };
-use crate::filter::Filter;
+use crate::{filter::Filter, progress::plural};
 
 /// Memory per object is fixed, so it may inflate to any size.
-const SETTINGS: Settings =
-    Settings { form: Form::Many, limit_mib: None, kept_bytes: KEPT_BYTES, other_text: OtherText::FirstBlock };
+const SETTINGS: Settings = Settings { limit_mib: None, other_mib: None, kept_bytes: KEPT_BYTES };
 
 /// At 30 ms each, a tenth of the requests that S3 takes per second for one prefix.
 const LISTINGS_AT_ONCE: usize = 16;
@@ -64,6 +66,8 @@ pub struct Bucket {
     prefix: String,
     filter: Filter,
     dates: Option<Dates>,
+    /// The wanted log files that were listed and must be restored first.
+    archived: Arc<AtomicU64>,
 }
 
 /// A part of a bucket, in the order of the keys.
@@ -100,6 +104,7 @@ impl Bucket {
             prefix: prefix.to_owned(),
             filter: filter.clone(),
             dates: Dates::of(filter, OffsetDateTime::now_utc().date()),
+            archived: Arc::default(),
         })
     }
 
@@ -116,8 +121,9 @@ impl Bucket {
         let (pages, mut listed) = channel(PAGES_AHEAD);
         let lister = tokio::spawn({
             let tally = feed.tally.clone();
+            let bucket = self.clone();
             async move {
-                let errors = self.list_all(parts, pages, &tally).await;
+                let errors = bucket.list_all(parts, pages, &tally).await;
                 tally.end();
                 errors
             }
@@ -144,6 +150,7 @@ impl Bucket {
             reads.ended(read, target, &feed).await;
         }
         errors.extend(lister.await.unwrap_or_else(|error| vec![Error::new(error).context(BUG)]));
+        errors.extend(self.archived_sentence().map(Error::msg));
         errors
     }
 
@@ -191,7 +198,8 @@ impl Bucket {
                     continue;
                 }
             };
-            for Page { objects, folders, .. } in pages {
+            for Page { objects, archived, folders, .. } in pages {
+                self.set_aside(&archived);
                 parts.extend(objects.into_iter().map(Part::Object));
                 folders.into_iter().for_each(|folder| take(folder, &mut open, &mut parts));
             }
@@ -202,12 +210,35 @@ impl Bucket {
 
     /// Whether the object is wanted, by its key and size.
     pub fn wants(&self, object: &S3Object) -> bool {
-        !matches!(object.handling(), Handling::Skip(_)) && self.asks_for(&object.key)
+        !matches!(object.handling(), Handling::Skip(_)) && !object.is_emptied() && self.asks_for(&object.key)
     }
 
     /// Whether the object is a wanted log file that was emptied.
     pub fn is_emptied(&self, object: &S3Object) -> bool {
         object.is_emptied() && self.asks_for(&object.key)
+    }
+
+    /// Counts the wanted ones of archived objects.
+    pub fn set_aside(&self, archived: &[S3Object]) {
+        let wanted = archived.iter().filter(|object| self.wants(object)).count();
+        self.archived.fetch_add(wanted as u64, Ordering::Relaxed);
+    }
+
+    /// The number of wanted log files that must be restored first.
+    pub fn archived(&self) -> u64 {
+        self.archived.load(Ordering::Relaxed)
+    }
+
+    /// What to do about them.
+    pub fn archived_sentence(&self) -> Option<String> {
+        let archived = Some(self.archived()).filter(|archived| *archived > 0)?;
+        Some(format!(
+            "s3://{}/{} has {} in the storage class GLACIER or DEEP_ARCHIVE; restore them first (`aws s3api restore-object`, or \
+             S3 Batch Operations for many), then run the same command again",
+            self.name,
+            visible(&self.prefix, 1024),
+            plural(archived, "archived log file"),
+        ))
     }
 
     /// Whether a key has the requested dates and accounts, or none at all.
@@ -262,6 +293,7 @@ impl Bucket {
                         let listing = bucket.listing(folder, None);
                         let mut before = None;
                         while let Some(mut page) = bucket.page(&listing, before.as_ref()).await? {
+                            bucket.set_aside(&page.archived);
                             bucket.pass_on(std::mem::take(&mut page.objects), &pages, &tally).await;
                             before = Some(page);
                         }
@@ -308,7 +340,7 @@ impl Reads {
 }
 
 async fn read_object<T>(target: usize, reader: &Reader, feed: &Feed<T>, object: S3Object) {
-    let judge = |log_file: &Arc<LogFile>, candidate: Candidate| feed.candidate(target, log_file, candidate.record);
+    let judge = |log_file: &Arc<LogFile>, candidate: Candidate| feed.candidate(log_file, candidate.record);
     let (log_file, end) = reader.scan(object, target, None, &feed.needles, judge, &feed.out).await;
     feed.send(FromSource::End { target, log_file, end }).await;
 }

@@ -3,7 +3,7 @@
 use crc32fast::Hasher;
 
 /// The first byte of a gzip member; no JSON begins with it.
-pub(super) const GZIP: u8 = 0x1f;
+pub(in crate::scan) const GZIP: u8 = 0x1f;
 
 /// CloudTrail's headers have ten bytes. A name or a comment may follow.
 const MAX_BYTES: usize = 4096;

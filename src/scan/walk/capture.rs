@@ -21,14 +21,6 @@ impl Capture {
         self.open = Some(Open { text: Vec::new(), begin: at });
     }
 
-    pub fn is_open(&self) -> bool {
-        self.open.is_some()
-    }
-
-    pub fn discard(&mut self) {
-        self.open = None;
-    }
-
     /// The text, which ends where `block` is cut, if it is wanted. Most are not, and are not even copied.
     pub fn end(&mut self, block: &[u8], is_wanted: impl Fn(&[u8]) -> bool) -> Option<Vec<u8>> {
         let Open { text, begin } = self.open.take()?;

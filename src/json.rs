@@ -1,0 +1,157 @@
+//! JSON that others wrote, parsed one level at a time: neither its depth nor a value that cannot be read hides the rest.
+
+use std::{collections::BTreeMap, fmt};
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+/// An object. The last of duplicate fields counts, as with most JSON parsers. Values stay text, so that deep nesting cannot
+/// overflow the stack.
+#[derive(Default, Deserialize)]
+#[serde(transparent)]
+pub struct Fields<'a>(#[serde(borrow)] BTreeMap<String, &'a RawValue>);
+
+/// Why a text is not what it should be, without its values: they may be secrets, or a megabyte.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{problem} at line {line}, column {column}")]
+pub struct JsonError {
+    problem: Problem,
+    line: usize,
+    column: usize,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Problem {
+    Incomplete,
+    Malformed,
+    OtherType,
+}
+
+impl<'a> Fields<'a> {
+    /// # Errors
+    /// The text is not a JSON object.
+    pub fn of(text: &'a str) -> Result<Fields<'a>, JsonError> {
+        Ok(serde_json::from_str(text)?)
+    }
+
+    pub fn raw(&self, name: &str) -> Option<&'a RawValue> {
+        self.0.get(name).copied()
+    }
+
+    /// A field of another type counts as missing, as with all methods here.
+    pub fn text(&self, name: &str) -> Option<String> {
+        self.value(name)
+    }
+
+    pub fn object(&self, name: &str) -> Option<Fields<'a>> {
+        self.value(name)
+    }
+
+    pub fn list(&self, name: &str) -> Option<Vec<&'a RawValue>> {
+        self.value(name)
+    }
+
+    /// A value of a type that serde reads.
+    pub fn value<T: Deserialize<'a>>(&self, name: &str) -> Option<T> {
+        serde_json::from_str(self.raw(name)?.get()).ok()
+    }
+
+    pub fn names(&self) -> impl ExactSizeIterator<Item = &str> {
+        self.0.keys().map(String::as_str)
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &'a RawValue)> {
+        self.0.iter().map(|(name, value)| (name.as_str(), *value))
+    }
+}
+
+/// The same text as UTF-8 that every JSON parser takes: bytes that are not UTF-8 and lone surrogates become U+FFFD. JSON's
+/// grammar allows `"\ud800"`, but strict parsers refuse the whole document (RFC 8259, section 8.2).
+pub fn repaired(text: &[u8]) -> String {
+    let json = String::from_utf8_lossy(text);
+    let mut repaired = String::with_capacity(json.len());
+    let mut rest = json.as_ref();
+    while let Some(at) = memchr::memchr(b'\\', rest.as_bytes()) {
+        let (before, escape) = rest.split_at(at);
+        repaired.push_str(before);
+        let taken = match (surrogate(escape), escape.get(6..).and_then(surrogate)) {
+            (Some(0xD800..=0xDBFF), Some(0xDC00..=0xDFFF)) => 12,
+            (Some(_), _) => {
+                repaired.push_str("\\ufffd");
+                rest = &escape[6..];
+                continue;
+            }
+            // In text that is not JSON, the escaped character may have several bytes.
+            (None, _) => 1 + escape[1..].chars().next().map_or(0, char::len_utf8),
+        };
+        repaired.push_str(&escape[..taken]);
+        rest = &escape[taken..];
+    }
+    repaired.push_str(rest);
+    repaired
+}
+
+/// The surrogate whose escape the text begins with.
+fn surrogate(text: &str) -> Option<u16> {
+    let digits = text.strip_prefix("\\u")?.get(..4)?;
+    u16::from_str_radix(digits, 16).ok().filter(|unit| (0xD800..=0xDFFF).contains(unit))
+}
+
+/// serde's own text would repeat the value.
+impl From<serde_json::Error> for JsonError {
+    fn from(error: serde_json::Error) -> JsonError {
+        let problem = match error.classify() {
+            serde_json::error::Category::Eof => Problem::Incomplete,
+            serde_json::error::Category::Data => Problem::OtherType,
+            serde_json::error::Category::Syntax | serde_json::error::Category::Io => Problem::Malformed,
+        };
+        JsonError { problem, line: error.line(), column: error.column() }
+    }
+}
+
+impl JsonError {
+    /// Whether it is JSON, but of another type.
+    pub fn is_other_type(&self) -> bool {
+        self.problem == Problem::OtherType
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Problem::Incomplete => "its JSON ends early",
+            Problem::Malformed => "its JSON is malformed",
+            Problem::OtherType => "its JSON has a value of another type",
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_of_another_type_hides_no_other() {
+        let text = format!(r#"{{"a":{}1{},"b":1e999,"c":"x","c":"y"}}"#, "[".repeat(9999), "]".repeat(9999));
+        let fields = Fields::of(&text).unwrap();
+        assert_eq!((fields.text("a"), fields.text("b"), fields.text("c")), (None, None, Some("y".into())));
+    }
+
+    #[test]
+    fn an_error_does_not_repeat_the_value() {
+        let sentence = |text: &str| Fields::of(text).err().unwrap().to_string();
+        assert_eq!(
+            sentence(&format!("\"{}\"", "secret".repeat(9))),
+            "its JSON has a value of another type at line 1, column 56"
+        );
+        assert_eq!(sentence("{\"a\":"), "its JSON ends early at line 1, column 5");
+        assert_eq!(sentence("{secret"), "its JSON is malformed at line 1, column 2");
+    }
+
+    #[test]
+    fn lone_surrogates_and_invalid_utf8_are_replaced() {
+        let text = repaired(b"\"a\\ud800b\\uDC00\xff\\ud83d\\ude00\\\\ud800\"");
+        assert_eq!(serde_json::from_str::<String>(&text).unwrap(), "a\u{fffd}b\u{fffd}\u{fffd}😀\\ud800");
+        assert_eq!(repaired(b"\\"), "\\");
+    }
+}
