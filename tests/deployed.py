@@ -198,7 +198,7 @@ class Deployed(unittest.TestCase):
         boundary = stack.client("iam").create_policy(PolicyName="boundary", PolicyDocument=json.dumps(everything))["Policy"]["Arn"]
         out = stack.deploy(
             Source="existing-bucket", LogBucketName=self.bucket(stack), LogKeyArn=logs, EncryptionKeyArn=own,
-            PermissionsBoundaryArn=boundary, FastPath="on", HttpsFormat="chat", DeniedAttempts="off", SilenceHours="12",
+            PermissionsBoundaryArn=boundary, FastPath="on", HttpsFormat="chat", DeniedAttempts="off", EnforcedDenials="off", SilenceHours="12",
             MemoryMiB="512", MaxInflatedMiB="100", LogRetentionDays="365", AlertEmail="a@example.com",
             OperationsEmail="o@example.com",
         )

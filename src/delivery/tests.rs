@@ -254,7 +254,7 @@ fn means_nothing_to_do(payload: &Value) -> bool {
             && !["", "Object Created"].contains(&text(payload, "detail-type").as_str())
         || all(&|record| {
             (text(record, "eventSource") == "aws:s3" || record["s3"].is_object())
-                && text(record, "eventName") == "ObjectRemoved:Delete"
+                && ["ObjectRemoved:Delete", "s3:TestEvent"].contains(&text(record, "eventName").as_str())
         })
         || all(&|record| text_means_nothing_to_do(&text(&record["Sns"], "Message")))
         || text(payload, "Type") == "Notification" && text_means_nothing_to_do(&text(payload, "Message"))

@@ -44,7 +44,7 @@ pub(super) static RULE: Rule = Rule {
 static BY_QUARANTINE: Check = Check {
     field: "errorMessage",
     operator: "ends with",
-    values: "with an explicit deny in an identity-based policy: arn:*:iam::aws:policy/[path/]AWSCompromisedKeyQuarantine*",
+    values: "an explicit deny in an identity-based policy: arn:*:iam::aws:policy/[path/]AWSCompromisedKeyQuarantine*",
     passes: |record| denying_policy(record).is_some(),
 };
 
@@ -189,7 +189,7 @@ mod tests {
             ("the key has the words", in_key("")),
             ("the key has the words and a link", in_key(". Go to https://x")),
             ("the key ends the message", denied(&message(&format!("\"arn:aws:s3:::b/x {said}\""), ""))),
-            ("the message is cut in the key", denied(&message(&cut, "").trim_end().to_owned())),
+            ("the message is cut in the key", denied(message(&cut, "").trim_end())),
             ("the message may be cut in a key without quotes", denied(&exactly_cut)),
             (
                 "because no",

@@ -1,9 +1,9 @@
 //! The content of a file, by its first and last bytes: text that may have records, or something that must be unpacked or converted
 //! first.
 
-use std::sync::LazyLock;
+use memchr::memmem;
 
-use super::{Fault, Needle, Needles, needles::Search};
+use super::Fault;
 
 /// A tar archive names itself here.
 const TAR_AT: usize = 257;
@@ -12,8 +12,10 @@ const HEAD_BYTES: usize = 512;
 /// Where a zero byte shows that a file is not text.
 const EARLY_BYTES: usize = 8192;
 
-/// Every record has this key. A file without it has no records.
-static MARK: LazyLock<Needles> = LazyLock::new(|| Needles::new([Needle::fixed("eventSource")]));
+/// Every record has these keys. A file with none of them has no records.
+const MARKS: [&[u8]; 2] = [b"eventSource", b"eventName"];
+/// CloudTrail's own files begin with it.
+const RECORDS: &[u8] = b"\"Records\"";
 
 /// Windows programs begin a text with it (U+FEFF in UTF-8).
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
@@ -57,19 +59,9 @@ pub(super) struct Content {
     /// The first and the last byte of the text, without what may be between documents.
     first: Option<u8>,
     last: Option<u8>,
-    mark: Mark,
-}
-
-/// Whether the mark of a record was seen.
-enum Mark {
-    Searching(Box<Search<'static>>),
-    Found,
-}
-
-impl Default for Mark {
-    fn default() -> Mark {
-        Mark::Searching(Box::new(Search::new(&MARK)))
-    }
+    has_mark: bool,
+    /// The end of the text so far, in which a mark may begin.
+    tail: Vec<u8>,
 }
 
 impl Content {
@@ -82,11 +74,20 @@ impl Content {
             self.first = block.iter().find(|byte| !is_between(**byte)).copied();
         }
         self.last = block.iter().rfind(|byte| !is_between(**byte)).copied().or(self.last);
-        if let Mark::Searching(search) = &mut self.mark {
-            search.push(block);
-            if search.last_needle().is_some() {
-                self.mark = Mark::Found;
-            }
+        if !self.has_mark {
+            self.search_mark(block);
+        }
+    }
+
+    fn search_mark(&mut self, block: &[u8]) {
+        let longest = MARKS.iter().map(|mark| mark.len()).max().unwrap_or(0);
+        let is_in = |text: &[u8]| MARKS.iter().any(|mark| memmem::find(text, mark).is_some());
+        self.tail.extend(block.iter().take(longest));
+        self.has_mark = is_in(&self.tail) || is_in(block) || memmem::find(&self.head, RECORDS).is_some();
+        if block.len() > longest {
+            self.tail = block[block.len() - longest..].to_vec();
+        } else {
+            self.tail.drain(..self.tail.len().saturating_sub(longest));
         }
     }
 
@@ -95,9 +96,14 @@ impl Content {
         self.seen
     }
 
+    /// Whether it has records, as far as that can be known without parsing it.
+    pub fn has_records(&self) -> bool {
+        self.has_mark && !self.is_empty_list()
+    }
+
     /// Whether a record may be in it.
     pub fn has_mark(&self) -> bool {
-        matches!(self.mark, Mark::Found)
+        self.has_mark
     }
 
     pub fn is_utf16(&self) -> bool {
@@ -130,7 +136,7 @@ impl Content {
         self.begins_like_json(is_gzip)?;
         match (self.first, self.last) {
             (None, _) | (_, None) => Err(Fault::Empty),
-            (_, Some(b'}' | b']')) if self.has_mark() || self.is_empty_list() => Ok(()),
+            (_, Some(b'}' | b']')) if self.has_mark || self.is_empty_list() => Ok(()),
             (_, Some(b'}' | b']')) => Err(Fault::NoRecords),
             _ => Err(Fault::TruncatedJson),
         }
@@ -150,6 +156,13 @@ impl Content {
 
     fn packed(&self) -> Option<Packed> {
         let is_tar = self.head.get(TAR_AT..).is_some_and(|rest| rest.starts_with(b"ustar"));
+        // JSON has no zero bytes.
+        if let [first, second, ..] = self.head[..]
+            && (first == 0) != (second == 0)
+            && [first, second].iter().any(|byte| b"{[".contains(byte))
+        {
+            return Some(Packed::Utf16);
+        }
         let known = PACKED.iter().find(|(magic, _)| self.head.starts_with(magic)).map(|(_, packed)| *packed);
         known.or_else(|| is_tar.then(|| archive("a tar archive", "tar -xf")))
     }
@@ -220,6 +233,7 @@ mod tests {
             ("", "it is empty"),
             (" \n", "it is empty"),
             ("{}", "without CloudTrail records"),
+            ("[{}]", "without CloudTrail records"),
             ("id,price", "neither gzip nor JSON"),
             (r#"{"eventSource":"#, "ends early"),
         ] {

@@ -12,11 +12,11 @@ pub struct Needle(Cow<'static, str>);
 
 /// A text that cannot be a needle.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} cannot be searched for; a needle is 1 to {MAX_BYTES} ASCII letters, digits and `_`")]
+#[error("{0:?} cannot be searched for; a needle is 1 to {MAX_NEEDLE_BYTES} ASCII letters, digits and `_`")]
 pub struct NeedleError(String);
 
 /// An access key id has at most 128 characters.
-const MAX_BYTES: usize = 128;
+pub(super) const MAX_NEEDLE_BYTES: usize = 128;
 
 impl Needle {
     /// A needle in the code.
@@ -43,7 +43,7 @@ const fn is_needle(text: &[u8]) -> bool {
         }
         at += 1;
     }
-    !text.is_empty() && text.len() <= MAX_BYTES
+    !text.is_empty() && text.len() <= MAX_NEEDLE_BYTES
 }
 
 /// A set of needles. Finding one is a hint: parsed fields decide.

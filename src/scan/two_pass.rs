@@ -224,7 +224,7 @@ impl<'n, E> TwoPass<'n, E> {
             None => Ok(Scanned {
                 bytes: self.bytes,
                 inflated_bytes: self.inflated_bytes,
-                has_records: self.findings.has_mark || self.has_records,
+                has_records: self.findings.has_records || self.has_records,
             }),
         }
     }

@@ -10,7 +10,7 @@ use std::{collections::VecDeque, mem};
 
 use memchr::memchr;
 
-use super::{Fault, Needles, content::is_between, forms::LISTS};
+use super::{Fault, MAX_RECORD_BYTES, Needles, content::is_between, forms::LISTS, needles::MAX_NEEDLE_BYTES};
 use capture::Capture;
 
 pub(super) struct Walk<'n> {
@@ -30,6 +30,10 @@ pub(super) struct Walk<'n> {
     document: Capture,
     /// Whether the current document has a list.
     has_list: bool,
+    /// Whether the beginning of the current document, or of its part around a list, was too large to be kept.
+    is_cut: bool,
+    /// Whether a record was too large.
+    is_too_large: bool,
     /// Whether a part around a list contains a needle.
     has_other: bool,
     /// Where the last candidate ends.
@@ -71,6 +75,8 @@ impl<'n> Walk<'n> {
             element: Capture::default(),
             document: Capture::default(),
             has_list: false,
+            is_cut: false,
+            is_too_large: false,
             has_other: false,
             last_candidate: 0,
             walked: 0,
@@ -86,7 +92,7 @@ impl<'n> Walk<'n> {
     /// written without escapes: it must be in a candidate.
     pub fn finish(&self, last_needle: Option<u64>) -> Result<(), Fault> {
         match self.position {
-            _ if self.element.was_too_large || self.document.was_too_large => Err(Fault::RecordTooLarge),
+            _ if self.is_too_large => Err(Fault::RecordTooLarge),
             _ if self.has_other || last_needle.is_some_and(|last| last > self.last_candidate) => Err(Fault::NotJudged),
             _ if self.is_done => Ok(()),
             Position::BeforeDocument => Ok(()),
@@ -105,8 +111,14 @@ impl<'n> Walk<'n> {
             };
         }
         self.walked += block.len() as u64;
-        self.element.carry(block);
-        self.document.carry(block);
+        self.is_too_large |= self.element.carry(block).is_some();
+        if let Some(mut text) = self.document.carry(block) {
+            self.is_cut = true;
+            self.has_other |= self.needles.written_in(&text);
+            // A needle may begin in it.
+            text.drain(..text.len() - MAX_NEEDLE_BYTES);
+            self.document.resume(text);
+        }
         Ok(())
     }
 
@@ -233,6 +245,9 @@ impl<'n> Walk<'n> {
     fn end_document(&mut self, text: &[u8], candidates: &mut VecDeque<Vec<u8>>) {
         if mem::take(&mut self.has_list) {
             self.end_frame(text);
+        } else if mem::take(&mut self.is_cut) {
+            self.is_too_large = true;
+            self.end_frame(text);
         } else {
             let document = self.document.end(text, |part| self.needles.found_in(part));
             self.take(document, text.len(), candidates);
@@ -241,6 +256,7 @@ impl<'n> Walk<'n> {
 
     /// The part of a document before, between or after its lists has no records.
     fn end_frame(&mut self, text: &[u8]) {
+        self.is_cut = false;
         let frame = self.document.end(text, |part| self.needles.found_in(part));
         self.has_other |= frame.is_some_and(|frame| self.needles.written_in(&frame));
     }
@@ -253,6 +269,11 @@ impl<'n> Walk<'n> {
     /// Takes what ends here, if it is a candidate.
     fn take(&mut self, candidate: Option<Vec<u8>>, at: usize, candidates: &mut VecDeque<Vec<u8>>) {
         let end = self.walked + at as u64;
+        let (candidate, too_large) = match candidate {
+            Some(text) if text.len() > MAX_RECORD_BYTES => (None, true),
+            candidate => (candidate, false),
+        };
+        self.is_too_large |= too_large;
         if candidate.is_some() {
             self.last_candidate = end;
         }

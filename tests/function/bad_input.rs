@@ -59,8 +59,7 @@ async fn gzip_of_something_else_fails_alone() {
 
 #[tokio::test]
 async fn json_without_records_fails_alone() {
-    let text = quarantined().replace("Records", "records");
-    assert!(fails_alone(Some(gzip(text.as_bytes())), 0).await.contains("without a \"Records\" list"));
+    assert!(fails_alone(Some(gzip(b"{\"a\":[1]}")), 0).await.contains("JSON without CloudTrail records"));
 }
 
 #[tokio::test]
@@ -71,7 +70,7 @@ async fn a_truncated_log_file_alerts_its_readable_match_then_fails() {
 #[tokio::test]
 async fn a_malformed_log_file_alerts_its_readable_match_then_fails() {
     let text = quarantined().replace("]}", ",{\"x\":CompromisedKeyQuarantine}]}");
-    assert!(fails_alone(Some(gzip(text.as_bytes())), 1).await.contains("is not a JSON object"));
+    assert!(fails_alone(Some(gzip(text.as_bytes())), 1).await.contains("outside of any CloudTrail record"));
 }
 
 #[tokio::test]
@@ -204,7 +203,9 @@ async fn every_error_is_a_sentence_that_names_its_object() {
         ("neither", b"hello".to_vec()),
         ("gzip-of-text", gzip(b"hello")),
         ("empty-gzip", gzip(b"")),
-        ("no-records", gzip(quarantined().replace("Records", "records").as_bytes())),
+        ("no-records", gzip(b"{\"a\":[1]}")),
+        ("zip", b"PK\x03\x04".repeat(200)),
+        ("utf-16", quarantined().encode_utf16().flat_map(u16::to_le_bytes).collect()),
         ("truncated-gzip", truncated()),
         ("corrupt-gzip", [&gzip(quarantined().as_bytes())[..200], &[0xff; 400]].concat()),
         ("trailing-bytes", [gzip(b"{\"Records\":[]}"), b"PK".to_vec()].concat()),
@@ -235,6 +236,8 @@ async fn every_error_is_a_sentence_that_names_its_object() {
         "gzip-of-text",
         "empty-gzip",
         "no-records",
+        "zip",
+        "utf-16",
         "truncated-gzip",
         "corrupt-gzip",
         "trailing-bytes",
@@ -252,13 +255,14 @@ async fn every_error_is_a_sentence_that_names_its_object() {
     ];
     let keys = names.map(key);
     let mut batch = delivery(&account, &keys.iter().map(String::as_str).collect::<Vec<_>>());
-    let shapes = ["sqs-sns-subscription-confirmation", "unknown-shape", "s3-object-created"];
+    let shapes = ["sqs-sns-subscription-confirmation", "unknown-shape", "s3-object-created", "s3-object-removed"];
     for (number, shape) in shapes.into_iter().enumerate() {
         let mut message = batch["Records"][0].clone();
         let payload = event(shape, &account);
         message["body"] = match number {
             0 => payload["Records"][0]["body"].clone(),
             1 => json!(payload.to_string()),
+            3 => json!(payload.to_string().replace("ObjectRemoved:Delete", "PutObject")),
             _ => json!(payload.to_string().replace("\"key\"", "\"no-key\"")),
         };
         message["messageId"] = json!(shape);

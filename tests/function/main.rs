@@ -5,6 +5,7 @@
 
 mod alerts;
 mod bad_input;
+mod cases;
 mod crashes;
 mod deliveries;
 mod deployed;

@@ -5,7 +5,7 @@ use std::{fs, time::Duration};
 use serde_json::{Value, json};
 
 use crate::support::{
-    Function, count, delivery, event, failed_items, gzip, key,
+    Function, LogLine, count, delivery, event, failed_items, gzip, key,
     local_aws::Account,
     log_file, path, put_log_files,
     wire::{Fault, Wire},
@@ -116,7 +116,7 @@ async fn objects_that_are_not_log_files_are_skipped_unread() {
 }
 
 #[tokio::test]
-async fn log_files_outside_the_layout_are_scanned_and_other_objects_are_skipped() {
+async fn log_files_outside_the_layout_are_scanned_and_other_objects_are_skipped_unless_they_have_a_needle() {
     let account = Account::new().await;
     account.put("copies/of logs/q+.json.gz", gzip(log_file("quarantined").to_string().as_bytes())).await;
     account.put("copies/picture.png", b"\x89PNG".to_vec()).await;
@@ -133,10 +133,13 @@ async fn log_files_outside_the_layout_are_scanned_and_other_objects_are_skipped(
         "copies/notes.txt",
         "copies/lines.json",
     ];
-    assert!(failed_items(&function.invoke(&delivery(&account, &keys)).unwrap()).is_empty());
+    // What cannot be judged is not acknowledged.
+    assert_eq!(failed_items(&function.invoke(&delivery(&account, &keys)).unwrap()), ["3", "6"]);
     account.alerts(1).await;
     let log = function.log();
-    assert_eq!((count(&log, "Scanned log file."), count(&log, "Skipped object.")), (1, 5), "{log:#?}");
+    assert_eq!((count(&log, "Scanned log file."), count(&log, "Skipped object.")), (1, 3), "{log:#?}");
+    let errors: Vec<&str> = log.iter().filter(|line| line.level() == "ERROR").map(LogLine::message).collect();
+    assert!(errors.iter().all(|error| !error.contains("validate-logs")), "{errors:?}");
 }
 
 #[tokio::test]

@@ -257,14 +257,20 @@ fn the_function_receives_its_variables_from_the_parameters() {
     let template = Template::with(
         &[
             &EXISTING_BUCKET[..],
-            &["HttpsFormat=chat", "DeniedAttempts=off", "DedupPeriodMinutes=30", "MaxInflatedMiB=100"],
+            &[
+                "HttpsFormat=chat",
+                "DeniedAttempts=off",
+                "EnforcedDenials=off",
+                "DedupPeriodMinutes=30",
+                "MaxInflatedMiB=100",
+            ],
         ]
         .concat(),
     );
     let variables = &template.properties("Function")["Environment"]["Variables"];
     let expected = json!({
         "ALERT_TOPIC_ARN": { "Ref": "AlertTopic" }, "DEDUP_TABLE": { "Ref": "DedupTable" }, "DEDUP_PERIOD_MINUTES": "30",
-        "MAX_INFLATED_MIB": "100", "HTTPS_FORMAT": "chat", "DENIED_ATTEMPTS": "off",
+        "MAX_INFLATED_MIB": "100", "HTTPS_FORMAT": "chat", "DENIED_ATTEMPTS": "off", "ENFORCED_DENIALS": "off",
     });
     assert_eq!(variables, &expected);
 }

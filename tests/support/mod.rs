@@ -1,5 +1,6 @@
 //! The built function as a process, between a Runtime API and local servers.
 
+pub mod cases;
 pub mod http;
 pub mod local_aws;
 pub mod runtime_api;

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, dead_code)]
 
 mod aws;
+mod cases;
 mod disk;
 mod output;
 #[path = "../../../tests/support/mod.rs"]

@@ -45,7 +45,8 @@ fn the_table_shows_all_outcomes_newest_first_with_one_line_per_row() {
     let found = scan(&[LOG_FILES]);
     assert_snapshot("scan_table", &found.stdout);
     assert!(!found.stdout.contains('\u{1b}'), "colored without a terminal");
-    assert_eq!(scan(&[LOG_FILES, "--denied-attempts", "off"]).stdout.lines().count(), 5);
+    assert_eq!(scan(&[LOG_FILES, "--denied-attempts", "off"]).stdout.lines().count(), 6);
+    assert_eq!(scan(&[LOG_FILES, "--enforced-denials", "off"]).stdout.lines().count(), 6);
     assert!(scan(&[LOG_FILES, "--color", "always"]).stdout.contains("\u{1b}["));
 }
 
@@ -63,7 +64,7 @@ fn the_table_fits_the_width_of_a_terminal_and_is_colored_on_it() {
         for part in ["2026-11-24T03:04:31Z", "removed", "123456789012", "userci-deploy", "quarantined"] {
             assert!(letters.contains(part), "{columns}: {part} in {rows:#?}");
         }
-        assert_eq!(rows.len() == 6, columns == 250, "{columns}: {rows:#?}");
+        assert_eq!(rows.len() == 7, columns == 250, "{columns}: {rows:#?}");
     }
     let colored = on_terminal(120, "", &[LOG_FILES]).stdout;
     assert!(colored.contains("\u{1b}[38;5;11m"), "{colored:?}");
@@ -93,7 +94,7 @@ fn a_terminal_shows_a_progress_bar_and_ctrl_c_ends_the_run_with_what_was_found()
 fn json_is_one_array_of_the_alerts() {
     let found = scan(&[LOG_FILES, "--format", "json"]);
     let mut alerts: Vec<Value> = serde_json::from_str(&found.stdout).unwrap();
-    assert_eq!(alerts.len(), 5);
+    assert_eq!(alerts.len(), 6);
     for alert in &mut alerts {
         assert_eq!(violation(alert), None, "{alert:#}");
         // These fields depend on the time of the run.
@@ -102,7 +103,7 @@ fn json_is_one_array_of_the_alerts() {
         }
     }
     assert_snapshot("scan_json", &serde_json::to_string_pretty(&alerts[2]).unwrap());
-    assert_eq!(scan(&[LOG_FILES, "--format", "ndjson"]).alerts().len(), 5);
+    assert_eq!(scan(&[LOG_FILES, "--format", "ndjson"]).alerts().len(), 6);
     assert_eq!(scan(&["events/log-files/clean.json", "--format", "json"]).stdout, "[]\n");
     assert_eq!(scan(&["events/log-files/clean.json", "--format", "ndjson"]).stdout, "");
 }
@@ -194,7 +195,7 @@ fn explain_requires_exactly_one_record() {
 fn the_rules_are_printed_as_a_table_and_as_json() {
     assert_snapshot("scan_rules", &scan(&["rules"]).stdout);
     let rules: Vec<Value> = serde_json::from_str(&scan(&["rules", "--format", "json"]).stdout).unwrap();
-    assert_eq!(rules.len(), 3);
+    assert_eq!(rules.len(), 4);
     assert_eq!(rules[0]["alternatives"][0]["checks"][0]["field"], "eventSource");
 }
 

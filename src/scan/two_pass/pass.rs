@@ -44,6 +44,8 @@ pub(super) struct Findings {
     pub last_hint: Option<u64>,
     /// Whether a record may be in the file.
     pub has_mark: bool,
+    /// `false` if it is an empty list.
+    pub has_records: bool,
 }
 
 /// The result of a pass.
@@ -129,15 +131,13 @@ impl<'n> Pass<'n> {
 
     fn check(&mut self, last_needle: Option<u64>) -> Result<(), Fault> {
         let is_gzip = self.layers.is_gzip(&[]);
-        if let Some(look) = &self.look
-            && let Err(fault @ (Fault::Packed(_) | Fault::GzipOfOther(_) | Fault::NeitherGzipNorJson(_))) =
-                look.content.begins_like_json(is_gzip)
-        {
-            // Nothing else that is wrong with it matters.
-            return Err(fault);
-        }
-        if let Some(fault) = self.fault.take() {
-            return Err(fault);
+        match (self.fault.take(), &self.look) {
+            // The first byte shows more than where the walk had to end.
+            (Some(fault @ Fault::MalformedJson { .. }), Some(look)) => {
+                return look.content.begins_like_json(is_gzip).and(Err(fault));
+            }
+            (Some(fault), _) => return Err(fault),
+            (None, _) => {}
         }
         if !self.walk.as_ref().is_some_and(Walk::is_done) {
             self.layers.finish()?;
@@ -167,6 +167,7 @@ impl Look<'_> {
             last_needle: self.search.last_needle(),
             last_hint: self.search.last_hint(),
             has_mark: self.content.has_mark(),
+            has_records: self.content.has_records(),
         }
     }
 }
