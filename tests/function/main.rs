@@ -11,6 +11,7 @@ mod deliveries;
 mod deployed;
 mod docs;
 mod faults;
+mod floods;
 mod incidents;
 mod limits;
 mod pipeline;

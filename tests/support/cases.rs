@@ -27,7 +27,7 @@ impl Case {
 
     /// The times in the right result.
     pub fn times(&self) -> Vec<&str> {
-        let words = self.result.split(|c: char| c == ' ' || c == ',' || c == ';');
+        let words = self.result.split([' ', ',', ';']);
         words.filter(|word| word.len() == "2026-05-06T07:08:09Z".len() && word.ends_with('Z')).collect()
     }
 }
