@@ -41,12 +41,23 @@ PERIOD = 0.020
 CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt"
 
 
+PUBLISHED = b"<PublishResponse><PublishResult><MessageId>1</MessageId></PublishResult></PublishResponse>"
+# A call that the quarantine denied.
+DENIED = RECORD | {
+    "userIdentity": {"type": "IAMUser", "userName": "alice", "arn": "arn:aws:iam::123456789012:user/alice"},
+    "errorCode": "AccessDenied",
+    "errorMessage": "User: arn:aws:iam::123456789012:user/alice is not authorized to perform: s3:GetObject on resource: "
+    '"arn:aws:s3:::data/x" with an explicit deny in an identity-based policy: '
+    "arn:aws:iam::aws:policy/AWSCompromisedKeyQuarantineV3",
+}
+
+
 class Local:
-    """Serves a Runtime API and an S3."""
+    """Serves a Runtime API, an S3, an SNS and a DynamoDB."""
 
     def __init__(self):
         self.objects, self.payloads, self.answers = {}, asyncio.Queue(), asyncio.Queue()
-        self.polled, self.asked = asyncio.Event(), {}
+        self.polled, self.asked, self.item = asyncio.Event(), {}, None
 
     async def serve(self, reader, writer):
         with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
@@ -55,11 +66,11 @@ class Local:
                 method, path, _ = head.split("\r\n", 1)[0].split()
                 lengths = [line.split(":")[1] for line in head.split("\r\n") if line.lower().startswith("content-length:")]
                 body = await reader.readexactly(int(lengths[0])) if lengths else b""
-                await self.answer(writer, method, path.split("?")[0], body)
+                await self.answer(writer, method, path.split("?")[0], body, head)
                 await writer.drain()
         writer.close()
 
-    async def answer(self, writer, method, path, body):
+    async def answer(self, writer, method, path, body, head):
         if path.endswith("/invocation/next"):
             self.polled.set()
             payload = await self.payloads.get()
@@ -67,6 +78,13 @@ class Local:
                 raise ConnectionError("the function was stopped")
             deadline = int((time.time() + 900) * 1000)
             write(writer, [payload], f"lambda-runtime-aws-request-id: 1\r\nlambda-runtime-deadline-ms: {deadline}\r\n")
+        elif path == "/":
+            # DynamoDB, with one item, or SNS.
+            await asyncio.sleep(LATENCY)
+            if "DynamoDB_20120810.PutItem" in head:
+                self.item = json.loads(body)["Item"]
+            item = {"Item": self.item} if self.item and "GetItem" in head else {}
+            write(writer, [json.dumps(item).encode() if "DynamoDB" in head else PUBLISHED])
         elif method == "POST":
             write(writer, [b"{}"])
             await self.answers.put((path, body))
@@ -165,8 +183,8 @@ def memory(pid, field="VmHWM"):
     return next(int(line.split()[1]) for line in lines if line.startswith(field)) / 1024
 
 
-def log_file(records, seed):
-    text = [json.dumps(RECORD | {"eventID": f"{seed:08x}-{number:08x}", "requestID": f"{hash((seed, number)):x}"})
+def log_file(records, seed, record=RECORD):
+    text = [json.dumps(record | {"eventID": f"{seed:08x}-{number:08x}", "requestID": f"{hash((seed, number)):x}"})
             for number in range(records)]
     return "{\"Records\":[" + ",".join(text) + "]}"
 
@@ -234,6 +252,24 @@ async def main(function, bare):
             await local.invoke([key])
             print(f"a log file of {mib} MiB inflated: CPU {(cpu(pid) - before) * 1e3 / mib:.2f} ms per MiB, "
                   f"memory {memory(pid) - idle:.1f} MiB above idle")
+
+    records = 50 * MIB // len(json.dumps(DENIED))
+    key = local.put("denied", [gzip.compress(log_file(records, 1, DENIED).encode())])
+    clean = local.put("clean", [gzip.compress(log_file(records, 1, DENIED | {"errorMessage": "x" * 250}).encode())])
+    figures = {key: [], clean: []}
+    async with running(local, port, function) as (pid, _):
+        await local.invoke(small[:1])
+        for each in [clean, key] * 5:
+            local.item, before = None, cpu(pid)
+            await local.invoke([each])
+            figures[each].append(cpu(pid) - before)
+        used = spread(figures[key], 2)
+        print(f"{records:,} denied calls of one user in 50 MiB: CPU {used} s, without a needle "
+              f"{spread(figures[clean], 2)} s, memory, peak {memory(pid):.1f} MiB")
+    async with running(local, port, function) as (pid, _):
+        local.item = None
+        with share_of_memory(pid, 256):
+            print(f"the same with the share of 256 MiB: wall {await local.invoke([key]):.1f} s")
 
     key = local.put("large", large(256))
     for mib in (128, 256, 512, 1024):

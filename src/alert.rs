@@ -154,7 +154,7 @@ impl Alert {
             alert_id: fingerprint(&format!("{} {}", claim.dedup_key(), claim.start())),
             alert_context: AlertContext {
                 user_name: facts.entity.name.clone(),
-                recipient_account_id: facts.account_id.clone(),
+                recipient_account_id: facts.recipient_account_id.clone(),
                 record: facts.evidence.raw.clone(),
             },
             description: description(rule.description, claim),

@@ -54,8 +54,12 @@ impl Handler {
             denied: config.denied_attempts.is_on(),
             enforced: config.enforced_denials.is_on(),
         });
-        let settings =
-            Settings { limit_mib: Some(config.max_inflated.mib), other_mib: Some(OTHER_MIB), kept_bytes: KEPT_BYTES };
+        let settings = Settings {
+            limit_mib: Some(config.max_inflated.mib),
+            other_mib: Some(OTHER_MIB),
+            kept_bytes: KEPT_BYTES,
+            needs_records: false,
+        };
         Handler {
             detector: Detector { needles: Arc::new(rules.needles()), rules },
             reader: Reader::new(bucket, settings, Resources::new(1, RECORDS_KIB)),

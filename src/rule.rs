@@ -63,8 +63,8 @@ pub struct Rule {
     pub reference: &'static str,
     /// Every record that the condition accepts contains one of them.
     needles: &'static [Needle],
-    /// Its incidents are at least this far apart, whatever dedup period is configured.
-    pub least_period_hours: Option<u32>,
+    /// Its own dedup period, whatever is configured.
+    pub period_hours: Option<u32>,
     /// The alternative conditions. No record passes two of them.
     pub alternatives: &'static [Alternative],
 }
@@ -91,7 +91,7 @@ pub struct Match {
 }
 
 /// What happened to the entity.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Outcome {
     /// The quarantine policy is attached.
@@ -179,17 +179,21 @@ impl Match {
     /// Printable ASCII of bounded length, whatever the record contains.
     pub fn dedup_key(&self, now: OffsetDateTime) -> String {
         let Facts { actor, evidence, .. } = &self.facts;
+        let record = || match &evidence.event_id {
+            Some(id) => safe(id.identifier(), id),
+            None => format!("sha256:{}", fingerprint(evidence.raw.get())),
+        };
         let mut key = format!("{}:{}:{}", self.rule.id, self.entity(), self.outcome);
         match (self.outcome, &evidence.request_id) {
             // Nobody else's attach may suppress AWS's own.
             (Outcome::Quarantined | Outcome::Failed, _) if !actor.is_aws() => key += ":by-hand",
             (Outcome::Removed, Some(id)) => key = format!("{key}:{}", safe(id.identifier(), id)),
+            (Outcome::Removed, None) => return format!("{key}:{}", record()),
             _ => {}
         }
-        match (self.usable_time(now), &evidence.event_id) {
-            (Some(_), _) => key,
-            (None, Some(id)) => format!("{key}:{}", safe(id.identifier(), id)),
-            (None, None) => format!("{key}:sha256:{}", fingerprint(evidence.raw.get())),
+        match self.usable_time(now) {
+            Some(_) => key,
+            None => format!("{key}:{}", record()),
         }
     }
 
@@ -215,8 +219,7 @@ impl Match {
 
     /// The dedup period of its incidents.
     pub fn period(&self, configured: StdDuration) -> StdDuration {
-        let least = self.rule.least_period_hours.map(|hours| StdDuration::from_secs(u64::from(hours) * 3600));
-        least.map_or(configured, |least| least.max(configured))
+        self.rule.period_hours.map_or(configured, |hours| StdDuration::from_secs(u64::from(hours) * 3600))
     }
 
     /// A one-line summary, with the entity's name as the format shows it.

@@ -22,7 +22,7 @@ mod walk;
 
 use std::fmt;
 
-pub use content::Packed;
+pub use content::{Packed, Records};
 pub use forms::{Unwrapped, unwrap};
 pub use needles::{Needle, NeedleError, Needles};
 pub use two_pass::{Passes, ScanStep, Scanned, Settings, TwoPass};

@@ -3,6 +3,8 @@
 //! JSON carries it exactly. A terminal, an email client and a shell can each be deceived in their own way, so an
 //! [`Untrusted`] has no `Display`: every text format must choose how to make it safe.
 
+mod links;
+
 use std::fmt;
 
 use serde::{Serialize, Serializer};
@@ -119,17 +121,17 @@ impl Untrusted {
 
     /// [`Untrusted::visible`] without URLs, which a mail or chat client would make links.
     pub fn unlinked(&self, max_chars: usize) -> String {
-        unlinked(&self.visible(max_chars), is_url)
+        links::defanged(&self.visible(max_chars), links::Hosts::InUrls)
     }
 
     /// [`Untrusted::unlinked`] for free text, which may have the names of hosts alone. Names of users look like them.
     pub fn unlinked_text(&self, max_chars: usize) -> String {
-        unlinked(&self.visible(max_chars), |word| is_url(word) || is_host(word))
+        links::defanged(&self.visible(max_chars), links::Hosts::All)
     }
 
     /// One line of printable ASCII, at most `max` characters long and never empty. Other characters become `?`.
     pub fn ascii(&self, max: usize) -> String {
-        let text = unlinked(&self.0, is_url);
+        let text = links::defanged(&self.0, links::Hosts::InUrls);
         let is_longer = text.chars().nth(max).is_some();
         let mut text: String =
             text.chars().take(max).map(|c| if c == ' ' || c.is_ascii_graphic() { c } else { '?' }).collect();
@@ -144,46 +146,6 @@ impl Untrusted {
 pub fn fingerprint(text: &str) -> String {
     let number = Sha256::digest(text).iter().take(16).fold(0, |number, &byte| number << 8 | u128::from(byte));
     format!("{number:032x}")
-}
-
-/// A text with its links defanged as responders write them: `hxxps[://]evil[.]example/login`.
-fn unlinked(text: &str, is_link: impl Fn(&str) -> bool) -> String {
-    let word = |word: &str| if is_link(word) { defanged(word) } else { word.to_owned() };
-    text.split(' ').map(word).collect::<Vec<_>>().join(" ")
-}
-
-fn defanged(word: &str) -> String {
-    let parts: Vec<&str> = word.split("://").collect();
-    let scheme = |part: &str| {
-        let start = part.rfind(|c: char| !c.is_ascii_alphanumeric()).map_or(0, |at| at + 1);
-        part[..start].to_owned() + &part[start..].replace('t', "x").replace('T', "X")
-    };
-    let [schemes @ .., last] = &parts[..] else { return String::new() };
-    let mut text: String = schemes.iter().map(|part| scheme(part) + "[://]").collect();
-    text.push_str(last);
-    text.replace('.', "[.]")
-}
-
-fn is_url(word: &str) -> bool {
-    let (inner, host) = host(word);
-    let is_www = host.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("www."));
-    word.contains("://") || is_www || is_host(word) && inner.len() > host.len()
-}
-
-/// The names of AWS's own hosts are in many user agents, and stay.
-fn is_host(word: &str) -> bool {
-    let (_, host) = host(word);
-    let last = host.rsplit('.').next().unwrap_or_default();
-    host.contains('.')
-        && last.len() >= 2
-        && last.bytes().all(|byte| byte.is_ascii_alphabetic())
-        && !host.ends_with(".amazonaws.com")
-}
-
-/// A word without the punctuation around it, and the host that it may begin with.
-fn host(word: &str) -> (&str, &str) {
-    let inner = word.trim_matches(|c: char| !c.is_ascii_alphanumeric());
-    (inner, inner.split(['/', ':', '?', '#']).next().unwrap_or_default())
 }
 
 /// One line of text that hides nothing and has no effect on a terminal: control, zero-width and direction-changing
@@ -244,34 +206,6 @@ mod tests {
     #[test]
     fn bidi_and_zero_width_characters_are_shown_not_obeyed() {
         assert_eq!(Untrusted::new("a\u{202e}b\u{200b}c\u{2066}d").visible(99), r"a\u{202e}b\u{200b}c\u{2066}d");
-    }
-
-    #[test]
-    fn nothing_that_a_client_would_make_a_link_is_left() {
-        let text = |text: &str| Untrusted::new(text).unlinked_text(999);
-        assert_eq!(
-            text("Boto3 https://evil.example/login HTTP://evil.example/x (+http://www.evil.example)"),
-            "Boto3 hxxps[://]evil[.]example/login HXXP[://]evil[.]example/x (+hxxp[://]www[.]evil[.]example)"
-        );
-        assert_eq!(
-            text("x,ftp://a.b WWW.evil.example; evil.example"),
-            "x,fxp[://]a[.]b WWW[.]evil[.]example; evil[.]example"
-        );
-        assert_eq!(
-            text("console.amazonaws.com/https://evil.example"),
-            "console[.]amazonaws[.]com/hxxps[://]evil[.]example"
-        );
-        for agent in
-            ["aws-cli/2.17 md/Botocore#1.34 lang/python#3.11.6", "signin.amazonaws.com", "[S3Console/0.4]", "a. b."]
-        {
-            assert_eq!(text(agent), agent);
-        }
-        let name = |name: &str| Untrusted::new(name).unlinked(999);
-        for ordinary in ["john.doe", "bob@corp.example", "arn:aws:iam::123456789012:user/a.b/john.doe", "203.0.113.7"] {
-            assert_eq!(name(ordinary), ordinary);
-        }
-        assert_eq!(name("evil.example/login"), "evil[.]example/login");
-        assert_eq!(Untrusted::new("http://evil.example").ascii(99), "hxxp[://]evil[.]example");
     }
 
     #[test]

@@ -26,7 +26,8 @@ use serde_json::Value;
 /// About the size of S3's chunks.
 const CHUNK_BYTES: usize = 64 * 1024;
 /// The function's settings.
-const SETTINGS: Settings = Settings { limit_mib: Some(4096), other_mib: Some(64), kept_bytes: 1024 * 1024 };
+const SETTINGS: Settings =
+    Settings { limit_mib: Some(4096), other_mib: Some(64), kept_bytes: 1024 * 1024, needs_records: false };
 const ROUNDS: usize = 7;
 
 type Scan<'a> = (&'a str, Box<dyn FnMut(&Bytes) + 'a>);

@@ -1,6 +1,6 @@
 //! The command line → values that can be used.
 
-use std::path::PathBuf;
+use std::{ffi::OsString, path::PathBuf};
 
 use anyhow::bail;
 use clap::{Args, Parser, Subcommand, ValueEnum, builder::OsStringValueParser, builder::TypedValueParser};
@@ -86,6 +86,12 @@ Exit status: 0 every log file is in the queue, 2 something is not.",
         mut_arg("until", |arg| arg.help(SEND_UNTIL).long_help(None)),
         mut_arg("account", |arg| arg.help(SEND_ACCOUNT)))]
     Enqueue(EnqueueArgs),
+    /// Show what a key did. This version cannot do it yet.
+    #[command(hide = true)]
+    Trace {
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<OsString>,
+    },
     /// Show for one record which rule matches, or why none does, condition by condition
     #[command(after_help = "Exit status: 0 no rule matches, 1 a rule matches, 2 the record could not be read.")]
     Explain(ExplainArgs),

@@ -3,7 +3,7 @@
 use indicatif::{HumanBytes, HumanCount};
 use quarantine_alert::{
     engine::error::FileEnd,
-    scan::{Fault, Scanned},
+    scan::{Fault, Packed, Records, Scanned},
     trail::log_file::LogFile,
 };
 
@@ -53,15 +53,21 @@ impl Coverage {
     /// A file of this target was read, or not.
     pub fn ended(&mut self, target: usize, log_file: &LogFile, end: &FileEnd) {
         match end {
-            FileEnd::Scanned(Scanned { bytes, inflated_bytes, has_records }) => {
+            FileEnd::Scanned(Scanned { bytes, inflated_bytes, records }) => {
                 self.is_accounted[target] = true;
-                self.scanned += u64::from(*has_records);
-                self.empty += u64::from(!has_records);
+                let is_empty = *records == Records::EmptyList;
+                self.scanned += u64::from(!is_empty);
+                self.empty += u64::from(is_empty);
                 self.bytes += bytes;
                 self.inflated_bytes += inflated_bytes;
             }
-            // It may contain log files.
-            FileEnd::Skipped(fault @ Fault::Packed(_)) => self.unread(target, format!("{log_file} {fault}")),
+            // It may contain log files, or a needle in what could not be read.
+            FileEnd::Skipped(
+                fault @ (Fault::Packed(Packed::Archive { .. })
+                | Fault::TruncatedGzip
+                | Fault::CorruptGzip { .. }
+                | Fault::TrailingBytes),
+            ) => self.unread(target, format!("{log_file} {fault}")),
             FileEnd::Skipped(_) => self.skipped += 1,
             FileEnd::NotRead(not_read) => self.unread(target, not_read.to_string()),
         }

@@ -22,6 +22,7 @@ use crate::{
     source::feed::Judge,
     stop::Stop,
 };
+pub use thinned::RowKey;
 use thinned::Thinned;
 
 /// Matches are held in memory until all are found. More bytes than these are an attack, or too wide a search.
@@ -32,8 +33,8 @@ pub struct Findings {
     pub matches: Vec<PendingMatch>,
     /// The number of matches, those that were not kept included.
     pub count: u64,
-    /// Of the rules that may match every call of a key, by dedup key.
-    pub occurrences: HashMap<String, Occurrences>,
+    /// Of the rules that may match every call of a key.
+    pub occurrences: HashMap<RowKey, Occurrences>,
     pub coverage: Coverage,
     pub sources: Sources,
 }
@@ -79,7 +80,7 @@ impl Sink for Matches {
     fn take(&mut self, matched: Box<Match>, log_file: Arc<LogFile>) -> Result<(), String> {
         let pending = PendingMatch::new(*matched, Some(log_file));
         self.bytes += pending.bytes();
-        if pending.matched.rule.least_period_hours.is_some() {
+        if pending.matched.rule.period_hours.is_some() {
             self.bytes -= self.thinned.add(pending);
         } else {
             self.matches.push(pending);

@@ -34,7 +34,7 @@ fn on_disk(path: &Path, matched: &Match) -> Option<Related> {
     let mut gathering = Gathering::default();
     let started = Instant::now();
     let mut buffer = Buffer::new();
-    let mut reading = FileReading::new(Stream::open(path).ok()?, &needles, Passes::One);
+    let mut reading = FileReading::new(Stream::open(path).ok()?, &needles, Passes::One, false);
     loop {
         match reading.next(&mut buffer, || started.elapsed() < RELATED_TIMEOUT)? {
             FromFile::Candidate(record) => gathering.add(&identity, &record),

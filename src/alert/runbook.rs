@@ -65,7 +65,13 @@ pub(super) fn steps(matched: &Match, log_file: Option<&LogFile>) -> Vec<Step> {
         ),
         Step::new("Rotate the credentials and redeploy the workloads that used them. Find out where the key leaked."),
         Step::new("Answer the support case."),
-        Step::new("Only now detach the quarantine policy.").with(policy_command(matched, detach)),
+        Step::new(match matched.outcome {
+            Outcome::Enforced => {
+                "Only now detach the quarantine policy, from the user's group if it is attached to that."
+            }
+            _ => "Only now detach the quarantine policy.",
+        })
+        .with(policy_command(matched, detach)),
     ]
 }
 
@@ -124,14 +130,18 @@ fn end_sessions(matched: &Match) -> Step {
     };
     match kind {
         EntityType::User => Step::new(
-            "End the sessions that the user has created: temporary credentials outlive the key. Do the same with the roles \
-             that it has assumed (IAM console, role, Revoke sessions).",
+            "End the sessions that the user has created: temporary credentials outlive the key. This stops neither the keys nor \
+             a console password. Do the same with the roles that the user has assumed (IAM console, role, Revoke sessions).",
         )
         .with([command(kind)]),
-        EntityType::Role => Step::new(
-            "If the role's sessions may be stolen, end those issued until now. This interrupts every workload that uses them.",
-        )
-        .with([command(kind)]),
+        EntityType::Role => {
+            let why = match matched.outcome {
+                Outcome::Enforced => "A session of the role is in use.",
+                _ => "The role's sessions may be stolen.",
+            };
+            Step::new(format!("{why} End those issued until now. This interrupts every workload that uses them."))
+                .with([command(kind)])
+        }
         EntityType::Group | EntityType::Unknown => Step::new(
             "End the sessions of these users, and of the roles that they have assumed (IAM console, role, Revoke sessions): \
              temporary credentials outlive a key.",
@@ -172,7 +182,8 @@ fn search(matched: &Match, log_file: Option<&LogFile>) -> Step {
         since.as_ref().map_or(String::new(), |since| format!(" --since='{since}'")),
         quoted(bucket.as_deref(), "s3://LOG_BUCKET"),
     );
-    let region = quoted(matched.facts.region.identifier(), "REGION");
+    let region = matched.facts.region.identifier().filter(|region| *region != "unknown");
+    let region = quoted(region, "REGION");
     let lookup = format!(
         "aws cloudtrail lookup-events --region={region}{} --lookup-attributes AttributeKey=AccessKeyId,AttributeValue={key}",
         since.as_ref().map_or(String::new(), |since| format!(" --start-time='{since}'")),

@@ -16,7 +16,7 @@ use super::pending::PendingMatch;
 use crate::{
     aws::dedup_table::{DedupTable, TableError},
     config::DedupPeriod,
-    dedup::{Claim, Decision, LEASE, Memory, Question},
+    dedup::{Claim, Decision, Document, LEASE, Memory, Question},
 };
 
 /// The time limit of one claim or one completion.
@@ -104,8 +104,14 @@ impl Claims<'_> {
     /// Records that the claim's alert is published. If that fails, a duplicate of the alert may follow.
     pub async fn complete(&mut self, claim: &Claim) {
         if self.failures < MAX_FAILURES {
-            match self.complete_strictly(claim).await {
-                Ok(()) => self.failures = 0,
+            match self.complete_within_limit(claim).await {
+                Ok(completed) => {
+                    self.failures = 0;
+                    if let Some(document) = completed {
+                        self.read.insert(claim.entity().to_owned(), (Instant::now(), document.version));
+                        return self.ledger.memory().store(document);
+                    }
+                }
                 Err(error) => self.degrade(&error),
             }
         }
@@ -129,6 +135,10 @@ impl Claims<'_> {
     /// # Errors
     /// The table failed or was too slow.
     pub async fn complete_strictly(&self, claim: &Claim) -> Result<(), TableError> {
+        self.complete_within_limit(claim).await.map(|_| ())
+    }
+
+    async fn complete_within_limit(&self, claim: &Claim) -> Result<Option<Document>, TableError> {
         let complete = timeout(TABLE_TIMEOUT, self.complete_in_table(claim)).await;
         complete.unwrap_or_else(|_| Err(self.ledger.table.too_slow()))
     }
@@ -180,14 +190,13 @@ impl Claims<'_> {
         }
     }
 
-    async fn complete_in_table(&self, claim: &Claim) -> Result<(), TableError> {
+    /// The document that is now in the table. `None` if another process has taken over the claim, and publishes a duplicate.
+    async fn complete_in_table(&self, claim: &Claim) -> Result<Option<Document>, TableError> {
         loop {
             let known = self.ledger.table.load(claim.entity()).await?;
-            match known.completed(claim, now()) {
-                // Another process has taken over the claim, and publishes a duplicate.
-                None => return Ok(()),
-                Some(completed) if self.ledger.table.store(&completed).await? => return Ok(()),
-                Some(_) => {}
+            let Some(completed) = known.completed(claim, now()) else { return Ok(None) };
+            if self.ledger.table.store(&completed).await? {
+                return Ok(Some(completed));
             }
         }
     }

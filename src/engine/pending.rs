@@ -37,14 +37,13 @@ impl PendingMatch {
     /// The question to its entity's document. `removals` are those that wait in this process, `period` is the configured one.
     pub fn question<'a>(&'a self, removals: &'a [i64], period: Duration) -> Question<'a> {
         let now = OffsetDateTime::now_utc().unix_timestamp();
-        let flood_period = period;
         Question {
             key: &self.key,
             removals,
             token: &self.token,
             now,
             period: self.matched.period(period),
-            flood_period,
+            flood_period: period,
         }
     }
 

@@ -85,7 +85,12 @@ fn tried(alert: &Alert) -> String {
 
 fn evidence(alert: &Alert) -> String {
     match (&alert.source.bucket, &alert.source.key) {
-        (Some(bucket), Some(key)) => format!("s3://{}/{}", bucket.unlinked(63), key.unlinked(1024)),
+        // The path must be right when it is copied. Clients do not make links of it.
+        (Some(bucket), Some(key)) => {
+            let is_url = key.test(|key| key.contains("://") || key.contains("www."));
+            let key = if is_url { key.unlinked(1024) } else { key.visible(1024) };
+            format!("s3://{}/{key}", bucket.visible(63))
+        }
         (None, Some(path)) => format!("{}, a file on a disk", path.unlinked(1024)),
         (_, None) if alert.source.is_stdin => "read from standard input".into(),
         (_, None) => "delivered by EventBridge; the log file follows within minutes".into(),

@@ -300,7 +300,8 @@ fn a_roles_sessions_are_revoked_until_the_paste_and_only_after_a_question() {
         json!({ "roleName": "deploy", "policyArn": "arn:aws:iam::aws:policy/AWSCompromisedKeyQuarantineV3" });
     let runbook = runbook(&record);
     assert!(
-        runbook.contains("\n2. Find out who attached the policy") && runbook.contains("\n3. If the role's sessions"),
+        runbook.contains("\n2. Find out who attached the policy")
+            && runbook.contains("\n3. The role's sessions may be stolen"),
         "{runbook}"
     );
     assert!(runbook.contains(r#""aws:TokenIssueTime":"'"$(date -u +%Y-%m-%dT%H:%M:%SZ)"'""#), "{runbook}");

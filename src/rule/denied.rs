@@ -19,13 +19,15 @@ pub(super) static RULE: Rule = Rule {
     reports: &["TA0001:T1078.004", "TA0006:T1552.001"],
     reference: "https://unit42.paloaltonetworks.com/malicious-operations-of-exposed-iam-keys-cryptojacking/",
     needles: &[Needle::fixed("AttachUserPolicy")],
-    least_period_hours: None,
+    period_hours: None,
     alternatives: &[Alternative {
         outcome: Outcome::Denied,
         severity: Grade::Always(Severity::Medium),
         note: None,
         checks: &[&OF_IAM, &ATTACH_USER, &ACCESS_DENIED, &NO_PARAMETERS, &BY_AWS, &OF_ITSELF],
-        subject: |record| Some(Subject { kind: EntityType::User, name: named_user(record)?, policy: None }),
+        subject: |record| {
+            Some(Subject { kind: EntityType::User, name: named_user(record)?, policy: None, account_id: None })
+        },
     }],
 };
 

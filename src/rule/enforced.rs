@@ -27,16 +27,18 @@ pub(super) static RULE: Rule = Rule {
     reports: &["TA0001:T1078.004", "TA0006:T1552.001"],
     reference: "https://unit42.paloaltonetworks.com/malicious-operations-of-exposed-iam-keys-cryptojacking/",
     needles: &[Needle::fixed("CompromisedKeyQuarantine")],
-    least_period_hours: Some(24),
+    period_hours: Some(24),
     alternatives: &[Alternative {
         outcome: Outcome::Enforced,
         severity: Grade::Always(Severity::Medium),
         note: None,
         checks: &[&FAILED, &BY_QUARANTINE],
         subject: |record| {
-            let policy = denying_policy(record)?;
+            let policy = Some(denying_policy(record)?);
             let (kind, name) = entity(&record.user_identity);
-            Some(Subject { kind, name: name.unwrap_or_else(|| "unknown".into()), policy: Some(policy) })
+            // The record may be of the account whose resource was asked for.
+            let account_id = record.caller_account_id().map(str::to_owned);
+            Some(Subject { kind, name: name.unwrap_or_else(|| "unknown".into()), policy, account_id })
         },
     }],
 };
@@ -57,23 +59,28 @@ const MAX_MESSAGE_BYTES: usize = 1024;
 /// The quarantine policy that a message names as the reason, at its end. The resource stands earlier in the message, and may
 /// contain the same words: an attacker chooses the keys of objects.
 fn denying_policy(record: &Record) -> Option<Policy> {
+    // Its keys are the only resources that may contain any text.
+    let may_be_encoded =
+        record.event_source.as_ref().is_none_or(|source| source.test(|source| source != "s3.amazonaws.com"));
     let arn = record.error_message.as_ref()?.part(|message| {
+        let message = message.trim_end();
         let (before, reason) = message.rsplit_once(DENY)?;
         let end = reason.find(|c: char| !c.is_ascii_alphanumeric() && !"_+=,@-:/".contains(c)).unwrap_or(reason.len());
         let (arn, rest) = reason.split_at(end);
         let is_in_quotes = before.contains('"') && !before.ends_with('"');
-        (!is_in_quotes && is_end(rest, message.len() >= MAX_MESSAGE_BYTES)).then_some(arn)
+        let is_whole = message.len() < MAX_MESSAGE_BYTES;
+        (!is_in_quotes && is_end(rest, is_whole, may_be_encoded)).then_some(arn)
     })?;
     Policy::of_family(arn)
 }
 
-/// Whether nothing but AWS's own text follows the ARN.
-fn is_end(rest: &str, may_be_cut: bool) -> bool {
+/// Whether nothing but AWS's own text follows the ARN. A message that is cut may have been cut in the name of the resource, except
+/// where that cannot be.
+fn is_end(rest: &str, is_whole: bool, may_be_encoded: bool) -> bool {
     let is_word = |text: &str| !text.is_empty() && !text.contains(|c: char| c.is_whitespace() || c == '"');
     let after = |prefix: &str| rest.strip_prefix(prefix).is_some_and(is_word);
-    matches!(rest, "" | ".") && !may_be_cut
-        || after(". Go to https://")
-        || after(". Encoded authorization failure message: ")
+    is_whole && (matches!(rest, "" | ".") || after(". Go to https://"))
+        || (is_whole || may_be_encoded) && after(". Encoded authorization failure message: ")
 }
 
 /// The user of the call, or the user or role behind its session.
@@ -94,11 +101,14 @@ fn entity(user: &UserIdentity) -> (EntityType, Option<Untrusted>) {
             return (EntityType::User, name);
         }
     }
-    let role = user
-        .arn
-        .as_ref()
-        .and_then(|arn| arn.part(|arn| arn.split(':').nth(5)?.strip_prefix("assumed-role/")?.split('/').next()));
-    role.map_or((EntityType::Unknown, None), |role| (EntityType::Role, Some(role)))
+    let of_arn = |prefix: &str, part: fn(&str) -> Option<&str>| {
+        user.arn.as_ref()?.part(|arn| part(arn.splitn(6, ':').nth(5)?.strip_prefix(prefix)?))
+    };
+    if let Some(name) = of_arn("user/", |path| path.rsplit('/').next()) {
+        return (EntityType::User, Some(name));
+    }
+    let role = of_arn("assumed-role/", |path| path.split('/').next());
+    role.map_or_else(|| (EntityType::Unknown, user.principal_id.clone()), |role| (EntityType::Role, Some(role)))
 }
 
 #[cfg(test)]
@@ -155,7 +165,7 @@ mod tests {
             ("the ARN alone", by(V3)),
             ("a full stop", by(&format!("{V3}."))),
             ("a link", by(&format!("{V3}. Go to https://console.aws.amazon.com/x?y=%22z"))),
-            ("a message that is cut", by(&encoded)),
+            ("a message that is cut", with(by(&encoded), "eventSource", json!("ec2.amazonaws.com"))),
             ("another partition, and a path", by("arn:aws-us-gov:iam::aws:policy/a/AWSCompromisedKeyQuarantineV9")),
             ("any code", with(by(V3), "errorCode", json!("Client.UnauthorizedOperation"))),
             ("the same words in the key", denied(&message(&format!("\"arn:aws:s3:::b/x {said}\""), &said))),
@@ -165,12 +175,22 @@ mod tests {
         }
         let session = |kind: &str, issuer: Value| json!({ "type": kind, "arn": "arn:aws:sts::123456789012:x/y/z", "sessionContext": { "sessionIssuer": issuer } });
         for (case, identity, expected) in [
+            ("an ARN without a type", json!({ "arn": "arn:aws:iam::1:user/a/alice" }), &USER),
             ("a user's ARN alone", json!({ "type": "IAMUser", "arn": "arn:aws:iam::1:user/a/alice" }), &USER),
             ("a federated user", session("FederatedUser", json!({ "type": "IAMUser", "userName": "alice" })), &USER),
             ("a role", session("AssumedRole", json!({ "type": "Role", "arn": "arn:aws:iam::1:role/a/deploy" })), &ROLE),
             ("a role without issuer", json!({ "arn": "arn:aws:sts::1:assumed-role/deploy/x" }), &ROLE),
             ("nobody", json!(null), &UNKNOWN),
             ("root", session("X", json!({ "type": "Root" })), &UNKNOWN),
+            (
+                "a caller of another account",
+                json!({ "type": "AWSAccount", "principalId": "AIDAX" }),
+                &Expected {
+                    title: "Quarantined IAM identity AIDAX STILL IN USE",
+                    dedup_key: "unknown:AIDAX:enforced",
+                    ..USER
+                },
+            ),
         ] {
             matches(case, &with(by(V3), "userIdentity", identity), expected);
         }
@@ -182,6 +202,7 @@ mod tests {
         let in_key =
             |end: &str| denied(&message(&format!("\"arn:aws:s3:::b/x {said}{end}\""), "because no policy allows it"));
         let cut = format!("\"arn:aws:s3:::b/{} {said}", "x".repeat(800));
+        let forged = format!("\"arn:aws:s3:::b/x\" {said}. Go to https://{}", "a".repeat(900));
         let exactly_cut = message(&format!("arn:aws:s3:::b/{}", "x".repeat(1000)), &said);
         for (case, record) in [
             ("no errorCode", with(by(V3), "errorCode", json!(null))),
@@ -191,6 +212,7 @@ mod tests {
             ("the key ends the message", denied(&message(&format!("\"arn:aws:s3:::b/x {said}\""), ""))),
             ("the message is cut in the key", denied(message(&cut, "").trim_end())),
             ("the message may be cut in a key without quotes", denied(&exactly_cut)),
+            ("the message is cut in a key with a quote and a link", denied(&message(&forged, ""))),
             (
                 "because no",
                 denied(&message("\"x\"", "because no identity-based policy allows the s3:GetObject action")),
@@ -208,6 +230,15 @@ mod tests {
         let attach = with(attach, "eventName", json!("AttachUserPolicy"));
         let attach = with(attach, "requestParameters", managed("AttachUserPolicy", V2)["requestParameters"].clone());
         assert_eq!(judged(&attach).unwrap().outcome, Outcome::Failed);
+    }
+
+    #[test]
+    fn the_account_is_that_of_the_entity() {
+        let identity = json!({ "type": "IAMUser", "userName": "alice", "accountId": "210987654321" });
+        let matched = judged(&with(by(V3), "userIdentity", identity)).unwrap();
+        assert_eq!(matched.facts.account_id, "210987654321");
+        assert!(matched.facts.entity.arn.test(|arn| arn == "arn:aws:iam::210987654321:user/alice"));
+        assert_eq!(matched.facts.recipient_account_id, "123456789012");
     }
 
     #[test]

@@ -9,8 +9,10 @@ use crate::{trail::record::Record, untrusted::Untrusted};
 
 /// The normalized facts of a match.
 pub struct Facts {
-    /// 12 digits, or `unknown`.
+    /// The entity's account: 12 digits, or `unknown`.
     pub account_id: String,
+    /// The account of the record.
+    pub recipient_account_id: String,
     pub region: Untrusted,
     /// `aws`, `aws-us-gov`, `aws-cn` …
     pub partition: Untrusted,
@@ -72,14 +74,15 @@ pub struct Evidence {
 impl Facts {
     /// The facts of a CloudTrail record that is about this subject.
     pub(super) fn of_record(record: Record, subject: Subject) -> (Facts, Option<Policy>) {
-        let Subject { kind, name, policy } = subject;
-        let account_id = record.account_id().to_owned();
+        let Subject { kind, name, policy, account_id } = subject;
+        let recipient_account_id = record.account_id().to_owned();
+        let account_id = account_id.unwrap_or_else(|| recipient_account_id.clone());
         let partition = partition(&record, policy.as_ref());
-        let own_arn = own_arn(&record, kind, &name);
+        let own_arn = own_arn(&record, kind, &name, &account_id);
         let is_actor = own_arn.is_some();
         let arn = own_arn
-            .or_else(|| issuer_arn(&record, kind, &name))
-            .unwrap_or_else(|| made_arn(&record, kind, &name, &partition));
+            .or_else(|| issuer_arn(&record, kind, &name, &account_id))
+            .unwrap_or_else(|| made_arn(&account_id, kind, &name, &partition));
         // Before 2020, AWS put an inline policy, from one of its public addresses.
         let is_inline = policy.as_ref().is_some_and(|policy| policy.arn.is_none());
         let aws_internal = match record.is_aws_internal() {
@@ -89,6 +92,7 @@ impl Facts {
         let user = record.user_identity;
         let facts = Facts {
             account_id,
+            recipient_account_id,
             region: record.aws_region.unwrap_or_else(|| "unknown".into()),
             partition,
             event_time: record.event_time,
@@ -129,25 +133,25 @@ fn partition(record: &Record, policy: Option<&Policy>) -> Untrusted {
     policy.and_then(of_arn).or_else(|| actor.and_then(of_arn)).unwrap_or_else(|| of_region().into())
 }
 
-/// The actor's ARN if the actor is the entity, in the account of the record.
+/// The actor's ARN if the actor is the entity.
 ///
 /// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html#identifiers-arns>
-fn own_arn(record: &Record, kind: EntityType, name: &Untrusted) -> Option<Untrusted> {
-    record.user_identity.arn.clone().filter(|arn| is_of_entity(arn, record, kind, name))
+fn own_arn(record: &Record, kind: EntityType, name: &Untrusted, account_id: &str) -> Option<Untrusted> {
+    record.user_identity.arn.clone().filter(|arn| is_of_entity(arn, account_id, kind, name))
 }
 
 /// The ARN of the user or role behind the actor's session, if that is the entity.
-fn issuer_arn(record: &Record, kind: EntityType, name: &Untrusted) -> Option<Untrusted> {
+fn issuer_arn(record: &Record, kind: EntityType, name: &Untrusted, account_id: &str) -> Option<Untrusted> {
     let arn = record.user_identity.session_issuer.as_ref()?.arn.clone()?;
-    Some(arn).filter(|arn| is_of_entity(arn, record, kind, name))
+    Some(arn).filter(|arn| is_of_entity(arn, account_id, kind, name))
 }
 
-/// Whether an ARN is that of an entity in the account of the record.
-fn is_of_entity(arn: &Untrusted, record: &Record, kind: EntityType, name: &Untrusted) -> bool {
+/// Whether an ARN is that of an entity in this account.
+fn is_of_entity(arn: &Untrusted, account_id: &str, kind: EntityType, name: &Untrusted) -> bool {
     let Some(name) = name.iam_name() else { return false };
     arn.test(|arn| {
         let mut parts = arn.splitn(6, ':').skip(4);
-        parts.next() == Some(record.account_id())
+        parts.next() == Some(account_id)
             && parts.next().is_some_and(|resource| {
                 resource.starts_with(&format!("{kind}/")) && resource.ends_with(&format!("/{name}"))
             })
@@ -155,7 +159,7 @@ fn is_of_entity(arn: &Untrusted, record: &Record, kind: EntityType, name: &Untru
 }
 
 /// An ARN made of account and name.
-fn made_arn(record: &Record, kind: EntityType, name: &Untrusted, partition: &Untrusted) -> Untrusted {
+fn made_arn(account_id: &str, kind: EntityType, name: &Untrusted, partition: &Untrusted) -> Untrusted {
     let partition = partition.identifier().unwrap_or("aws");
-    name.prefixed(&format!("arn:{partition}:iam::{}:{kind}/", record.account_id()))
+    name.prefixed(&format!("arn:{partition}:iam::{account_id}:{kind}/"))
 }

@@ -23,7 +23,7 @@ pub(super) static RULE: Rule = Rule {
     reports: &["TA0001:T1078.004", "TA0006:T1552.001"],
     reference: "https://unit42.paloaltonetworks.com/malicious-operations-of-exposed-iam-keys-cryptojacking/",
     needles: &[Needle::fixed("CompromisedKeyQuarantine"), Needle::fixed("Policy_DO_NOT_REMOVE")],
-    least_period_hours: None,
+    period_hours: None,
     alternatives: &[
         Alternative {
             outcome: Outcome::Quarantined,

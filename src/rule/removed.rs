@@ -15,7 +15,7 @@ pub(super) static RULE: Rule = Rule {
     reports: &["TA0112:T1685"],
     reference: "https://unit42.paloaltonetworks.com/malicious-operations-of-exposed-iam-keys-cryptojacking/",
     needles: &[Needle::fixed("CompromisedKeyQuarantine"), Needle::fixed("Policy_DO_NOT_REMOVE")],
-    least_period_hours: None,
+    period_hours: None,
     alternatives: &[
         Alternative {
             outcome: Outcome::Removed,
@@ -65,7 +65,7 @@ mod tests {
             (
                 "no request id",
                 with(detach(), "requestID", json!(null)),
-                Expected { dedup_key: "user:alice:removed", ..USER },
+                Expected { dedup_key: "user:alice:removed:e-1", ..USER },
             ),
             ("inline, 2018", inline("DeleteUserPolicy", "AWSExposedCredentialPolicy_DO_NOT_REMOVE"), USER),
             ("inline, version 3", inline("DeleteUserPolicy", "AWSCompromisedKeyQuarantineV3"), USER),

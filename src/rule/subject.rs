@@ -11,6 +11,8 @@ pub(super) struct Subject {
     pub kind: EntityType,
     pub name: Untrusted,
     pub policy: Option<Policy>,
+    /// The entity's account, if it is not that of the record.
+    pub account_id: Option<String>,
 }
 
 /// The type of an IAM entity that policies are attached to. `Unknown` if a call does not show who its caller was.
@@ -50,7 +52,7 @@ impl Subject {
             EntityType::Role => parameters.role_name.clone(),
             EntityType::Unknown => None,
         };
-        Some(Subject { kind, name: name.unwrap_or_else(|| "unknown".into()), policy: Some(policy) })
+        Some(Subject { kind, name: name.unwrap_or_else(|| "unknown".into()), policy: Some(policy), account_id: None })
     }
 }
 

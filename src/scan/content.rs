@@ -8,12 +8,13 @@ use super::Fault;
 /// A tar archive names itself here.
 const TAR_AT: usize = 257;
 /// The first bytes that show what a file is.
-const HEAD_BYTES: usize = 512;
-/// Where a zero byte shows that a file is not text.
-const EARLY_BYTES: usize = 8192;
+const HEAD_BYTES: usize = 8192;
+/// These are enough to know an archive.
+const ARCHIVE_BYTES: usize = 512;
 
-/// Every record has these keys. A file with none of them has no records.
-const MARKS: [&[u8]; 2] = [b"eventSource", b"eventName"];
+/// Every record has this key, perhaps in a string, and the name of a service as its value. Other files have one of them at most.
+const SOURCES: [&[u8]; 2] = [b"eventSource\"", b"eventSource\\"];
+const SERVICE: &[u8] = b".amazonaws.com";
 /// CloudTrail's own files begin with it.
 const RECORDS: &[u8] = b"\"Records\"";
 
@@ -29,61 +30,77 @@ pub enum Packed {
     Utf16,
 }
 
-const PACKED: [(&[u8], Packed); 11] = [
+const PACKED: [(&[u8], Packed); 18] = [
     (b"PK\x03\x04", archive("a zip archive", "unzip")),
     (b"PK\x05\x06", archive("a zip archive", "unzip")),
+    (b"PK\x07\x08", archive("a zip archive", "unzip")),
     (b"7z\xbc\xaf\x27\x1c", archive("a 7z archive", "7z x")),
-    (b"BZh", archive("compressed with bzip2", "bunzip2")),
+    (b"Rar!\x1a\x07", archive("a rar archive", "unrar x")),
     (b"\xfd7zXZ\x00", archive("compressed with xz", "unxz")),
+    (b"\x5d\x00\x00", archive("compressed with lzma", "unlzma")),
+    (b"LZIP", archive("compressed with lzip", "lzip -d")),
     (b"\x28\xb5\x2f\xfd", archive("compressed with zstd", "unzstd")),
+    (b"\x50\x2a\x4d\x18", archive("compressed with zstd", "unzstd")),
     (b"\x04\x22\x4d\x18", archive("compressed with lz4", "unlz4")),
+    (b"\x02\x21\x4c\x18", archive("compressed with lz4", "unlz4")),
+    (b"\xff\x06\x00\x00sNaPpY", archive("compressed with snappy", "snzip -d")),
+    (b"\x78\x9c", archive("compressed with zlib", "zlib-flate -uncompress")),
     (b"\x1f\x9d", archive("compressed with compress", "gunzip")),
     (b"\x1f\x8b", archive("compressed with gzip more than twice", "gunzip")),
     (b"\xff\xfe", Packed::Utf16),
     (b"\xfe\xff", Packed::Utf16),
 ];
 
+/// Programs contain the texts of rules, this one too.
+const PROGRAMS: [&[u8]; 4] = [b"\x7fELF", b"MZ", b"\xcf\xfa\xed\xfe", b"\xca\xfe\xba\xbe"];
+
 const fn archive(kind: &'static str, unpack: &'static str) -> Packed {
     Packed::Archive { kind, unpack }
 }
-
-/// Files of columns: Parquet, ORC, Arrow, Avro. They have zeros early, and may have records as text.
-const COLUMNS: [&[u8]; 4] = [b"PAR1", b"ORC", b"ARROW1", b"Obj\x01"];
 
 /// The content of a file, as far as it was seen.
 #[derive(Default)]
 pub(super) struct Content {
     head: Vec<u8>,
     seen: u64,
-    is_binary: bool,
     /// The first and the last byte of the text, without what may be between documents.
     first: Option<u8>,
     last: Option<u8>,
-    has_mark: bool,
-    /// The end of the text so far, in which a mark may begin.
+    has_source: bool,
+    has_service: bool,
+    /// The end of the text so far, in which one of them may begin.
     tail: Vec<u8>,
+}
+
+/// The records of a file.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Records {
+    Some,
+    /// It is a list without any, such as a search that found nothing returns.
+    EmptyList,
+    #[default]
+    None,
 }
 
 impl Content {
     pub fn push(&mut self, block: &[u8]) {
         self.head.extend(block.iter().take(HEAD_BYTES - self.head.len()));
-        let early = EARLY_BYTES.saturating_sub(usize::try_from(self.seen).unwrap_or(usize::MAX)).min(block.len());
-        self.is_binary |= block[..early].contains(&0);
         self.seen += block.len() as u64;
         if self.first.is_none() {
             self.first = block.iter().find(|byte| !is_between(**byte)).copied();
         }
         self.last = block.iter().rfind(|byte| !is_between(**byte)).copied().or(self.last);
-        if !self.has_mark {
-            self.search_mark(block);
+        if !self.has_source || !self.has_service {
+            self.search_marks(block);
         }
     }
 
-    fn search_mark(&mut self, block: &[u8]) {
-        let longest = MARKS.iter().map(|mark| mark.len()).max().unwrap_or(0);
-        let is_in = |text: &[u8]| MARKS.iter().any(|mark| memmem::find(text, mark).is_some());
+    fn search_marks(&mut self, block: &[u8]) {
+        let longest = SERVICE.len();
         self.tail.extend(block.iter().take(longest));
-        self.has_mark = is_in(&self.tail) || is_in(block) || memmem::find(&self.head, RECORDS).is_some();
+        let is_in = |mark: &[u8]| memmem::find(&self.tail, mark).is_some() || memmem::find(block, mark).is_some();
+        self.has_source = self.has_source || SOURCES.iter().any(|source| is_in(source));
+        self.has_service = self.has_service || is_in(SERVICE);
         if block.len() > longest {
             self.tail = block[block.len() - longest..].to_vec();
         } else {
@@ -96,14 +113,19 @@ impl Content {
         self.seen
     }
 
-    /// Whether it has records, as far as that can be known without parsing it.
-    pub fn has_records(&self) -> bool {
-        self.has_mark && !self.is_empty_list()
+    /// The records in it, as far as that can be known without parsing it.
+    pub fn records(&self) -> Records {
+        match self.has_source && self.has_service {
+            true => Records::Some,
+            false if self.is_empty_list() => Records::EmptyList,
+            false => Records::None,
+        }
     }
 
-    /// Whether a record may be in it.
-    pub fn has_mark(&self) -> bool {
-        self.has_mark
+    /// Whether CloudTrail wrote it, or a copy of its records.
+    pub fn is_log(&self) -> bool {
+        let begin = &self.head[..self.head.len().min(ARCHIVE_BYTES)];
+        self.has_source && self.has_service || memmem::find(begin, RECORDS).is_some()
     }
 
     pub fn is_utf16(&self) -> bool {
@@ -112,12 +134,12 @@ impl Content {
 
     /// Whether the rest of the file need not be read: nothing can be found in it.
     pub fn is_hopeless(&self, is_gzip: bool) -> Result<(), Fault> {
-        if self.head.len() < HEAD_BYTES {
+        if self.head.len() < ARCHIVE_BYTES {
             return Ok(());
         }
         match self.packed() {
             Some(packed @ Packed::Archive { .. }) => Err(Fault::Packed(packed)),
-            None if self.is_binary && !is_gzip && !self.has_columns() => self.begins_like_json(is_gzip),
+            None if PROGRAMS.iter().any(|magic| self.head.starts_with(magic)) => Err(self.other(is_gzip)),
             _ => Ok(()),
         }
     }
@@ -126,7 +148,7 @@ impl Content {
     pub fn begins_like_json(&self, is_gzip: bool) -> Result<(), Fault> {
         match self.packed() {
             Some(packed) => Err(Fault::Packed(packed)),
-            None if matches!(self.first, None | Some(b'{' | b'[')) => Ok(()),
+            None if matches!(self.first, None | Some(b'{' | b'[' | b'"')) => Ok(()),
             None => Err(self.other(is_gzip)),
         }
     }
@@ -136,8 +158,8 @@ impl Content {
         self.begins_like_json(is_gzip)?;
         match (self.first, self.last) {
             (None, _) | (_, None) => Err(Fault::Empty),
-            (_, Some(b'}' | b']')) if self.has_mark || self.is_empty_list() => Ok(()),
-            (_, Some(b'}' | b']')) => Err(Fault::NoRecords),
+            (_, Some(b'}' | b']')) | (Some(b'"'), Some(b'"')) if self.is_log() || self.is_empty_list() => Ok(()),
+            (_, Some(b'}' | b']')) | (Some(b'"'), Some(b'"')) => Err(Fault::NoRecords),
             _ => Err(Fault::TruncatedJson),
         }
     }
@@ -149,32 +171,40 @@ impl Content {
             #[serde(rename = "Records", alias = "Events", alias = "events", alias = "logEvents")]
             _list: [(); 0],
         }
-        self.seen <= HEAD_BYTES as u64
-            && (serde_json::from_slice::<Lists>(&self.head).is_ok()
-                || serde_json::from_slice::<[(); 0]>(&self.head).is_ok())
+        #[derive(serde::Deserialize)]
+        #[serde(untagged)]
+        enum Empty {
+            _Lists(Lists),
+            _List([(); 0]),
+        }
+        let mut documents = serde_json::Deserializer::from_slice(&self.head).into_iter::<Empty>().peekable();
+        self.seen <= HEAD_BYTES as u64 && documents.peek().is_some() && documents.all(|document| document.is_ok())
     }
 
     fn packed(&self) -> Option<Packed> {
         let is_tar = self.head.get(TAR_AT..).is_some_and(|rest| rest.starts_with(b"ustar"));
-        // JSON has no zero bytes.
-        if let [first, second, ..] = self.head[..]
-            && (first == 0) != (second == 0)
-            && [first, second].iter().any(|byte| b"{[".contains(byte))
-        {
+        if is_utf16_without_mark(&self.head) {
             return Some(Packed::Utf16);
+        }
+        if self.head.starts_with(b"BZh") && self.head.get(4..10) == Some(b"1AY&SY") {
+            return Some(archive("compressed with bzip2", "bunzip2"));
         }
         let known = PACKED.iter().find(|(magic, _)| self.head.starts_with(magic)).map(|(_, packed)| *packed);
         known.or_else(|| is_tar.then(|| archive("a tar archive", "tar -xf")))
-    }
-
-    fn has_columns(&self) -> bool {
-        COLUMNS.iter().any(|magic| self.head.starts_with(magic))
     }
 
     fn other(&self, is_gzip: bool) -> Fault {
         let byte = self.first.unwrap_or_default();
         if is_gzip { Fault::GzipOfOther(byte) } else { Fault::NeitherGzipNorJson(byte) }
     }
+}
+
+/// Whether nearly every second byte is zero, as in UTF-16 of ASCII.
+fn is_utf16_without_mark(head: &[u8]) -> bool {
+    let pairs = head.chunks_exact(2).take(32);
+    let zeros = |at: usize| pairs.clone().filter(|pair| pair[at] == 0 && pair[1 - at] != 0).count();
+    let most = pairs.len() * 3 / 4;
+    pairs.len() >= 2 && (zeros(0) > most || zeros(1) > most)
 }
 
 /// Whether a byte may be between documents: a blank, a byte order mark, or a part of the time that CloudWatch Logs writes before each
@@ -198,7 +228,7 @@ mod tests {
         let tar = [[b'x'; TAR_AT].as_slice(), b"ustar\x0000", &[0; 600]].concat();
         for (magic, kind) in [
             (b"PK\x03\x04".as_slice(), "a zip archive"),
-            (b"BZh91AY", "compressed with bzip2"),
+            (b"BZh91AY&SY", "compressed with bzip2"),
             (b"\xfd7zXZ\x00\x00", "compressed with xz"),
             (b"\x28\xb5\x2f\xfd", "compressed with zstd"),
             (&tar, "a tar archive"),
@@ -211,7 +241,10 @@ mod tests {
                 );
             }
         }
-        assert!(content(b"\xff\xfe{\x00}\x00", 1).is_utf16() && content(b"\xfe\xff\x00{\x00}", 9).is_utf16());
+        for text in [b"\xff\xfe{\x00}\x00".as_slice(), b"\xfe\xff\x00{\x00}", b"\n\x00{\x00}\x00", b"\x00i\x00d"] {
+            assert!(content(text, 1).is_utf16(), "{text:?}");
+        }
+        assert!(!content(b"BZhao is a name, and {} is JSON", 9).is_utf16());
     }
 
     #[test]

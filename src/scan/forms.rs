@@ -1,12 +1,13 @@
 //! A candidate → its records: the candidate itself, or those in the envelopes that people and programs put around them.
 //!
-//! A record is an object with CloudTrail's `eventSource` and `eventName`, wherever it is: in EventBridge's `detail`, in the
-//! string `CloudTrailEvent` of `aws cloudtrail lookup-events`, in a `message` of CloudWatch Logs or of a log shipper, in a
-//! list, in a log file that is itself an element of a list. So an envelope needs no code of its own.
+//! A record is an object with CloudTrail's `eventSource` and `eventName`. An envelope has records in fields of known names: in
+//! EventBridge's `detail`, in the string `CloudTrailEvent` of `aws cloudtrail lookup-events`, in a `message` of CloudWatch Logs or
+//! of a log shipper, or in one of the [`LISTS`]. Other fields are not searched for records: callers choose some of the strings
+//! in logs, and could forge one.
 
-use serde_json::value::RawValue;
+use serde_json::{Value, value::RawValue};
 
-use super::Needles;
+use super::{Needles, content::is_between};
 use crate::{
     json::{Fields, repaired},
     trail::record::Record,
@@ -14,6 +15,10 @@ use crate::{
 
 /// The keys whose lists have one record, or one envelope, per element. `Walk` streams them.
 pub(super) const LISTS: [&str; 4] = ["Records", "Events", "events", "logEvents"];
+/// EventBridge, Splunk, Elasticsearch (`event.original`).
+const OBJECTS: [&str; 4] = ["detail", "result", "_source", "event"];
+/// `lookup-events`, CloudWatch Logs and its Insights, log shippers, Splunk, Elasticsearch.
+const STRINGS: [&str; 6] = ["CloudTrailEvent", "message", "@message", "log", "_raw", "original"];
 
 /// Objects, lists and strings around a record. CloudWatch's have four.
 const MAX_ENVELOPES: u32 = 8;
@@ -40,7 +45,7 @@ struct Unwrapping<'n> {
 
 /// What a value is.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Value {
+enum Verdict {
     /// It has no needle.
     Irrelevant,
     /// It is a record, or has one.
@@ -50,103 +55,156 @@ enum Value {
 }
 
 impl Unwrapping<'_> {
-    /// A value that must be a record, or have one, if it contains a needle.
-    fn part(&mut self, text: &str, envelopes: u32) -> Value {
-        let value = self.value(text, envelopes, true);
-        self.found.has_other |= value == Value::Other;
-        value
+    /// A value that must be a record, or have one, if it contains a needle: a candidate, or an element of a list.
+    fn part(&mut self, text: &str, envelopes: u32) -> Verdict {
+        let verdict = self.value(text, envelopes);
+        self.found.has_other |= verdict == Verdict::Other;
+        verdict
     }
 
-    /// `has_parts` is whether the elements of a list are such values.
-    fn value(&mut self, text: &str, envelopes: u32, has_parts: bool) -> Value {
+    fn value(&mut self, text: &str, envelopes: u32) -> Verdict {
         if !self.needles.found_in(text.as_bytes()) {
-            return Value::Irrelevant;
+            return Verdict::Irrelevant;
         }
-        let value = match text.as_bytes().first() {
+        let verdict = match text.as_bytes().first() {
             _ if envelopes > MAX_ENVELOPES => None,
             Some(b'{') => Fields::of(text).ok().map(|fields| self.object(text, &fields, envelopes + 1)),
-            Some(b'[') => serde_json::from_str(text).ok().map(|elements| self.list(elements, envelopes + 1, has_parts)),
-            Some(b'"') => {
-                serde_json::from_str(text).ok().map(|text: String| self.string(&text, envelopes + 1, has_parts))
-            }
+            Some(b'[') => serde_json::from_str(text).ok().map(|elements| self.list(elements, envelopes + 1)),
+            Some(b'"') => serde_json::from_str(text).ok().and_then(|text: String| self.string(&text, envelopes + 1)),
             _ => None,
         };
-        match value {
-            Some(Value::Judged) => Value::Judged,
+        match verdict {
+            Some(Verdict::Judged) => Verdict::Judged,
             // An escape may have looked like one of a needle.
-            _ if self.needles.written_in(text.as_bytes()) => Value::Other,
-            _ => Value::Irrelevant,
+            _ if self.needles.written_in(text.as_bytes()) => Verdict::Other,
+            _ => Verdict::Irrelevant,
         }
     }
 
-    fn object(&mut self, text: &str, fields: &Fields<'_>, envelopes: u32) -> Value {
+    fn object(&mut self, text: &str, fields: &Fields<'_>, envelopes: u32) -> Verdict {
         if is_insight(fields) {
-            return Value::Judged;
+            let is_elsewhere = |(name, value): (&str, &RawValue)| name != INSIGHT && self.has_needle(value);
+            return if fields.iter().any(is_elsewhere) { Verdict::Other } else { Verdict::Judged };
         }
         if is_record(fields) {
-            let Ok(raw) = RawValue::from_string(text.to_owned()) else { return Value::Other };
-            let record = Record::of(fields, raw);
-            if lacks_parameters(&record) {
-                return Value::Other;
-            }
-            self.found.records.push(record);
-            return Value::Judged;
+            // A program that copies logs may have taken the names out of the record that it has as text.
+            let inner = STRINGS.iter().filter_map(|name| self.string(&fields.text(name)?, envelopes));
+            let inner = inner.fold(Verdict::Irrelevant, Verdict::and);
+            self.found.has_other |= inner == Verdict::Other;
+            return if inner == Verdict::Judged { Verdict::Judged } else { self.record(text, fields) };
         }
-        // The rest of an envelope repeats parts of its record.
-        let values = fields.iter().map(|(name, value)| match fields.list(name).filter(|_| LISTS.contains(&name)) {
-            Some(elements) => self.list(elements, envelopes, true),
-            None => self.value(value.get(), envelopes, false),
-        });
-        sum(values)
+        let before = self.found.records.len();
+        let mut verdict = Verdict::Irrelevant;
+        let mut others = Vec::new();
+        for (name, value) in fields.iter() {
+            let payload = match name {
+                name if OBJECTS.contains(&name) => Some(self.value(value.get(), envelopes)),
+                name if STRINGS.contains(&name) => fields.text(name).and_then(|text| self.string(&text, envelopes)),
+                name if LISTS.contains(&name) => fields.list(name).map(|elements| self.list(elements, envelopes)),
+                _ => None,
+            };
+            match payload {
+                Some(payload) => verdict = verdict.and(payload),
+                None if self.has_needle(value) => others.push(value),
+                None => {}
+            }
+        }
+        // An envelope repeats names of its records.
+        let records = &self.found.records[before..];
+        if others.iter().all(|other| is_repeated(other, records, self.needles)) { verdict } else { Verdict::Other }
     }
 
-    fn list(&mut self, elements: Vec<&RawValue>, envelopes: u32, has_parts: bool) -> Value {
-        sum(elements.into_iter().map(|element| {
-            if has_parts { self.part(element.get(), envelopes) } else { self.value(element.get(), envelopes, false) }
-        }))
+    fn has_needle(&self, value: &RawValue) -> bool {
+        self.needles.found_in(value.get().as_bytes()) && self.needles.written_in(value.get().as_bytes())
     }
 
-    /// A string may contain JSON.
-    fn string(&mut self, text: &str, envelopes: u32, has_parts: bool) -> Value {
-        let text = repaired(text.trim().as_bytes());
-        if text.starts_with(['{', '[', '"']) { self.value(&text, envelopes, has_parts) } else { Value::Other }
+    fn record(&mut self, text: &str, fields: &Fields<'_>) -> Verdict {
+        let Ok(raw) = RawValue::from_string(text.to_owned()) else { return Verdict::Other };
+        if lacks_parameters(fields) {
+            return Verdict::Other;
+        }
+        self.found.records.push(Record::of(fields, raw));
+        Verdict::Judged
+    }
+
+    fn list(&mut self, elements: Vec<&RawValue>, envelopes: u32) -> Verdict {
+        let judged = |verdict, element: &RawValue| match self.part(element.get(), envelopes) {
+            Verdict::Judged => Verdict::Judged,
+            // The file is unread for it already.
+            Verdict::Other | Verdict::Irrelevant => verdict,
+        };
+        elements.into_iter().fold(Verdict::Irrelevant, judged)
+    }
+
+    /// `None` if the string is not JSON. A time may precede it.
+    fn string(&mut self, text: &str, envelopes: u32) -> Option<Verdict> {
+        let text = text.trim_start_matches(|c: char| c.is_ascii() && is_between(c as u8) || c == '\u{feff}');
+        text.starts_with(['{', '[']).then(|| self.value(&repaired(text.trim_end().as_bytes()), envelopes))
     }
 }
 
-/// A whole is judged if one of its parts is.
-fn sum(values: impl Iterator<Item = Value>) -> Value {
-    values.fold(Value::Irrelevant, |sum, value| match (sum, value) {
-        (Value::Judged, _) | (_, Value::Judged) => Value::Judged,
-        (Value::Other, _) | (_, Value::Other) => Value::Other,
-        (Value::Irrelevant, Value::Irrelevant) => Value::Irrelevant,
-    })
+impl Verdict {
+    /// Of two fields that may have records.
+    fn and(self, other: Verdict) -> Verdict {
+        match (self, other) {
+            (Verdict::Other, _) | (_, Verdict::Other) => Verdict::Other,
+            (Verdict::Judged, _) | (_, Verdict::Judged) => Verdict::Judged,
+            (Verdict::Irrelevant, Verdict::Irrelevant) => Verdict::Irrelevant,
+        }
+    }
+}
+
+/// Whether every string of a value that has a needle is also in one of these records.
+fn is_repeated(value: &RawValue, records: &[Record], needles: &Needles) -> bool {
+    fn all(value: &Value, test: &impl Fn(&str) -> bool) -> bool {
+        match value {
+            Value::String(text) => test(text),
+            Value::Array(elements) => elements.iter().all(|element| all(element, test)),
+            Value::Object(fields) => fields.iter().all(|(name, value)| test(name) && all(value, test)),
+            Value::Null | Value::Bool(_) | Value::Number(_) => true,
+        }
+    }
+    let is_repeated =
+        |text: &str| !needles.found_in(text.as_bytes()) || records.iter().any(|record| record.raw.get().contains(text));
+    serde_json::from_str(value.get()).is_ok_and(|value| all(&value, &is_repeated))
 }
 
 fn is_record(fields: &Fields<'_>) -> bool {
-    fields.text("eventSource").is_some() && fields.text("eventName").is_some()
+    // Records of streams have the same names, and `aws:dynamodb`.
+    fields.text("eventSource").is_some_and(|source| source.contains(".amazonaws.com"))
+        && fields.text("eventName").is_some()
 }
+
+const INSIGHT: &str = "insightDetails";
 
 /// An Insights record counts calls. It is not one.
 fn is_insight(fields: &Fields<'_>) -> bool {
-    fields.text("eventCategory").is_some_and(|category| category == "Insight")
-        && fields.object("insightDetails").is_some()
+    fields.text("eventCategory").is_some_and(|category| category == "Insight") && fields.object(INSIGHT).is_some()
 }
 
-/// CloudTrail omits the parameters only from failed calls. An export may have made text or columns of them.
-fn lacks_parameters(record: &Record) -> bool {
-    let is_policy_call = |name: &str| {
+/// Whether a policy call does not show its policy as CloudTrail does. An export may have made text or columns of the
+/// parameters. CloudTrail itself omits them only from failed calls.
+fn lacks_parameters(fields: &Fields<'_>) -> bool {
+    let is_policy_call = |name: String| {
         ["Attach", "Put", "Detach", "Delete"].iter().any(|verb| name.starts_with(verb))
             && ["UserPolicy", "GroupPolicy", "RolePolicy"].iter().any(|noun| name.ends_with(noun))
     };
-    record.is_of_iam()
-        && record.event_name.as_ref().is_some_and(|name| name.test(is_policy_call))
-        && record.request_parameters.is_none()
-        && record.error_code.is_none()
+    if fields.text("eventSource").as_deref() != Some("iam.amazonaws.com")
+        || !fields.text("eventName").is_some_and(is_policy_call)
+    {
+        return false;
+    }
+    let has_columns = fields.names().any(|name| name.starts_with("requestParameters."));
+    let is_null = fields.raw("requestParameters").is_none_or(|value| value.get() == "null");
+    let has_policy =
+        |parameters: Fields<'_>| ["policyArn", "policyName"].iter().any(|name| parameters.raw(name).is_some());
+    let has_failed = fields.text("errorCode").is_some_and(|code| !code.is_empty());
+    has_columns || if is_null { !has_failed } else { !fields.object("requestParameters").is_some_and(has_policy) }
 }
 
 #[cfg(test)]
 mod tests {
-    use serde_json::{Value, json};
+    use serde_json::json;
 
     use super::*;
     use crate::scan::Needle;
@@ -173,8 +231,11 @@ mod tests {
             json!({ "logEvents": [{ "id": "0", "message": text }, { "id": "1", "message": "START" }] }),
             json!({ "@timestamp": "2026-11-25T01:02:03.000Z", "message": text }),
             json!({ "message": json!({ "Records": [record("A")] }).to_string() }),
+            json!({ "message": format!("2026-05-06T07:09:00.000Z {text}") }),
+            json!({ "eventSource": "s3.amazonaws.com", "eventName": "A", "x": "needle", "message": text }),
+            json!({ "Records": [text] }),
             json!([{ "Records": [[record("A")]] }]),
-            json!(text),
+            json!([text]),
         ] {
             assert_eq!(unwrapped(&envelope.to_string()), (vec!["A".into()], false), "{envelope}");
         }
@@ -187,18 +248,57 @@ mod tests {
             json!({ "message": "a line with needle" }),
             json!({ "eventSource": 7, "eventName": "needle" }),
             json!({ "eventName": "A", "x": "needle" }),
+            // Callers choose strings in other fields, and objects in other logs.
+            json!({ "userAgent": record("A").to_string() }),
+            json!({ "body": record("A") }),
+            json!({ "eventSource": "aws:dynamodb", "eventName": "INSERT", "dynamodb": { "S": record("A").to_string() } }),
+            json!({ "Body": format!("needle {}", record("A")), "Messages": [] }),
             json!("needle"),
             json!({ "message": record("A").to_string().replace('}', "") }),
-            json!({ "eventSource": "iam.amazonaws.com", "eventName": "AttachUserPolicy", "requestParameters": "needle" }),
+            json!({ "eventCategory": "Insight", "insightDetails": {}, "detail": record("A") }),
         ] {
             assert_eq!(unwrapped(&other.to_string()), (vec![], true), "{other}");
         }
+        // Text that was cut is no envelope.
+        let cut =
+            json!({ "eventSource": "s3.amazonaws.com", "eventName": "A", "message": "{\"x\":\"needle" }).to_string();
+        assert_eq!(unwrapped(&cut), (vec!["A".into()], true));
+        // A judged record excuses the names in it, and nothing else.
+        for (rest, has_other) in [(json!(["needle"]), false), (json!({ "x": "another needle" }), true)] {
+            let envelope = json!({ "detail": record("A"), "rest": rest }).to_string();
+            assert_eq!(unwrapped(&envelope), (vec!["A".into()], has_other), "{envelope}");
+        }
+        let cut = record("B").to_string().replace('}', "");
+        let messages = json!({ "events": [{ "message": record("A").to_string() }, { "message": cut }] }).to_string();
+        assert_eq!(unwrapped(&messages), (vec!["A".into()], true));
         let list = json!([record("A"), { "x": "needle" }, record("B")]).to_string();
         assert_eq!(unwrapped(&list), (vec!["A".into(), "B".into()], true));
         let deep = "[".repeat(99) + &record("A").to_string() + &"]".repeat(99);
         assert_eq!(unwrapped(&deep), (vec![], true));
         assert_eq!(unwrapped("{needle"), (vec![], true));
         assert_eq!(unwrapped(r#"{"x":"ne\u0065dle"}"#), (vec![], true));
+    }
+
+    #[test]
+    fn a_policy_call_without_a_readable_policy_is_reported() {
+        let call = |parameters: serde_json::Value, code: serde_json::Value| {
+            let call = json!({
+                "eventSource": "iam.amazonaws.com", "eventName": "AttachUserPolicy", "x": "needle", "errorCode": code,
+                "requestParameters": parameters,
+            });
+            unwrapped(&call.to_string()).1
+        };
+        let text = json!({ "policyArn": "x" }).to_string();
+        for code in [json!(null), json!("LimitExceeded")] {
+            assert!(call(json!(text), code.clone()) && call(json!([1]), code.clone()) && call(json!({}), code.clone()));
+            assert!(!call(json!({ "policyArn": "x" }), code));
+        }
+        assert!(call(json!(null), json!(null)) && !call(json!(null), json!("AccessDenied")));
+        let columns = json!({
+            "eventSource": "iam.amazonaws.com", "eventName": "PutRolePolicy", "errorCode": "x",
+            "requestParameters.policyName": "needle",
+        });
+        assert!(unwrapped(&columns.to_string()).1);
     }
 
     #[test]

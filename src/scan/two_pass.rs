@@ -8,7 +8,7 @@ use std::{collections::VecDeque, mem};
 
 use bytes::Bytes;
 
-use super::{Fault, Needles, Unread, unwrap};
+use super::{Fault, Needles, Records, Unread, unwrap};
 use crate::trail::record::Record;
 use pass::{Findings, Pass, PassEnd, PassState};
 
@@ -21,6 +21,8 @@ pub struct Settings {
     pub other_mib: Option<u64>,
     /// A file of at most this many stored bytes is kept in memory for the second pass.
     pub kept_bytes: usize,
+    /// Whether a file without records is an error, even if it has the form of a log file.
+    pub needs_records: bool,
 }
 
 /// How often the source is read.
@@ -52,8 +54,7 @@ pub enum ScanStep<E> {
 pub struct Scanned {
     pub bytes: u64,
     pub inflated_bytes: u64,
-    /// `false` if it is an empty list.
-    pub has_records: bool,
+    pub records: Records,
 }
 
 /// The stored bytes that a pass reads before it gives way. They may all be frames of empty gzip members.
@@ -76,7 +77,8 @@ pub struct TwoPass<'n, E> {
     findings: Findings,
     /// The first reason to arise counts, except that records which cannot be judged count last.
     reason: Option<Unread<E>>,
-    lacks_mark: bool,
+    /// Whether nothing shows that it is a log file, unless records come out.
+    is_other: bool,
     has_records: bool,
     has_other: bool,
 }
@@ -100,7 +102,7 @@ impl<'n, E> TwoPass<'n, E> {
             inflated_bytes: 0,
             findings: Findings::default(),
             reason: None,
-            lacks_mark: false,
+            is_other: false,
             has_records: false,
             has_other: false,
         }
@@ -184,8 +186,8 @@ impl<'n, E> TwoPass<'n, E> {
         }
         match checked {
             Ok(()) => {}
-            // The mark may be escaped. The second pass shows whether there are records.
-            Err(Fault::NoRecords) => self.lacks_mark = true,
+            // Its keys may be escaped. The second pass shows whether there are records.
+            Err(Fault::NoRecords) => self.is_other = true,
             Err(fault) => {
                 let reason = self.classified(fault);
                 self.reason.get_or_insert(reason);
@@ -202,7 +204,7 @@ impl<'n, E> TwoPass<'n, E> {
 
     /// Whether a file with this fault is something other than a log file, or a log file that is broken.
     fn classified(&self, fault: Fault) -> Unread<E> {
-        let Findings { last_needle, has_mark, .. } = self.findings;
+        let Findings { last_needle, is_log, begins_like_json, .. } = self.findings;
         let is_other = match fault {
             _ if last_needle.is_some() => false,
             Fault::Empty
@@ -210,8 +212,10 @@ impl<'n, E> TwoPass<'n, E> {
             | Fault::GzipOfOther(_)
             | Fault::Packed(_)
             | Fault::NoRecords => true,
-            Fault::TruncatedJson | Fault::MalformedJson { .. } | Fault::RecordTooLarge | Fault::NotJudged => !has_mark,
-            Fault::TruncatedGzip | Fault::CorruptGzip { .. } | Fault::TrailingBytes | Fault::TooLarge { .. } => false,
+            Fault::TruncatedJson | Fault::MalformedJson { .. } | Fault::RecordTooLarge | Fault::NotJudged => !is_log,
+            Fault::TruncatedGzip | Fault::CorruptGzip { .. } | Fault::TrailingBytes | Fault::TooLarge { .. } => {
+                !begins_like_json
+            }
         };
         if is_other { Unread::NotALogFile(fault) } else { Unread::Faulty(fault) }
     }
@@ -220,11 +224,15 @@ impl<'n, E> TwoPass<'n, E> {
         match self.reason.take() {
             Some(reason) => Err(reason),
             None if self.has_other => Err(Unread::Faulty(Fault::NotJudged)),
-            None if self.lacks_mark && !self.has_records => Err(self.classified(Fault::NoRecords)),
+            None if !self.has_records
+                && (self.is_other || self.settings.needs_records && self.findings.records == Records::None) =>
+            {
+                Err(self.classified(Fault::NoRecords))
+            }
             None => Ok(Scanned {
                 bytes: self.bytes,
                 inflated_bytes: self.inflated_bytes,
-                has_records: self.findings.has_records || self.has_records,
+                records: if self.has_records { Records::Some } else { self.findings.records },
             }),
         }
     }
@@ -243,7 +251,7 @@ mod tests {
     fn yields(stored: Vec<u8>) -> (usize, Result<Scanned, Unread<Infallible>>) {
         let mut chunk = Some(Bytes::from(stored));
         let needles = Needles::new([Needle::fixed("needle")]);
-        let settings = Settings { limit_mib: Some(32), other_mib: None, kept_bytes: 0 };
+        let settings = Settings { limit_mib: Some(32), other_mib: None, kept_bytes: 0, needs_records: false };
         let mut scan = TwoPass::new(&needles, settings, Passes::Two);
         let mut yields = 0;
         loop {

@@ -8,10 +8,10 @@ mod capture;
 
 use std::{collections::VecDeque, mem};
 
-use memchr::memchr;
+use memchr::{memchr, memmem::find};
 
-use super::{Fault, MAX_RECORD_BYTES, Needles, content::is_between, forms::LISTS, needles::MAX_NEEDLE_BYTES};
-use capture::Capture;
+use super::{Fault, Needles, content::is_between, forms::LISTS};
+use capture::{Capture, Captured};
 
 pub(super) struct Walk<'n> {
     needles: &'n Needles,
@@ -30,8 +30,6 @@ pub(super) struct Walk<'n> {
     document: Capture,
     /// Whether the current document has a list.
     has_list: bool,
-    /// Whether the beginning of the current document, or of its part around a list, was too large to be kept.
-    is_cut: bool,
     /// Whether a record was too large.
     is_too_large: bool,
     /// Whether a part around a list contains a needle.
@@ -75,7 +73,6 @@ impl<'n> Walk<'n> {
             element: Capture::default(),
             document: Capture::default(),
             has_list: false,
-            is_cut: false,
             is_too_large: false,
             has_other: false,
             last_candidate: 0,
@@ -111,13 +108,8 @@ impl<'n> Walk<'n> {
             };
         }
         self.walked += block.len() as u64;
-        self.is_too_large |= self.element.carry(block).is_some();
-        if let Some(mut text) = self.document.carry(block) {
-            self.is_cut = true;
-            self.has_other |= self.needles.written_in(&text);
-            // A needle may begin in it.
-            text.drain(..text.len() - MAX_NEEDLE_BYTES);
-            self.document.resume(text);
+        for capture in [&mut self.element, &mut self.document] {
+            capture.carry(block, self.needles);
         }
         Ok(())
     }
@@ -128,11 +120,12 @@ impl<'n> Walk<'n> {
         match self.position {
             _ if self.in_string => {}
             Position::Key => {
-                let key = self.element.end(&block[..at], |_| true);
-                self.position = Position::AfterKey { is_list: key.is_some_and(|key| is_list(&key)) };
+                let is_list = matches!(self.element.end(&block[..at], |_| true), Captured::Text(key) if is_list(&key));
+                self.position = Position::AfterKey { is_list };
             }
             Position::List { .. } => self.end_element(&block[..at], candidates),
-            _ => {}
+            Position::BeforeDocument => self.end_document(&block[..at], candidates),
+            Position::AfterKey { .. } | Position::Value | Position::Element { .. } => {}
         }
         at
     }
@@ -189,7 +182,8 @@ impl<'n> Walk<'n> {
 
     fn open_string(&mut self, position: Position, at: usize) -> Result<Position, Fault> {
         match position {
-            Position::BeforeDocument => return Err(self.malformed(at + 1)),
+            // `jq` writes a string per line without `-r`.
+            Position::BeforeDocument => self.document.begin(at),
             Position::Key | Position::List { .. } => self.element.begin(at),
             Position::AfterKey { .. } | Position::Value | Position::Element { .. } => {}
         }
@@ -245,20 +239,23 @@ impl<'n> Walk<'n> {
     fn end_document(&mut self, text: &[u8], candidates: &mut VecDeque<Vec<u8>>) {
         if mem::take(&mut self.has_list) {
             self.end_frame(text);
-        } else if mem::take(&mut self.is_cut) {
-            self.is_too_large = true;
-            self.end_frame(text);
         } else {
             let document = self.document.end(text, |part| self.needles.found_in(part));
             self.take(document, text.len(), candidates);
         }
     }
 
-    /// The part of a document before, between or after its lists has no records.
+    /// The part of a document before, between or after its lists. It has no records. CloudWatch Logs names the subscription
+    /// filter in it, which may be named after the policy.
     fn end_frame(&mut self, text: &[u8]) {
-        self.is_cut = false;
-        let frame = self.document.end(text, |part| self.needles.found_in(part));
-        self.has_other |= frame.is_some_and(|frame| self.needles.written_in(&frame));
+        self.has_other |= match self.document.end(text, |part| self.needles.found_in(part)) {
+            Captured::Nothing => false,
+            Captured::TooLarge => true,
+            Captured::Text(frame) => {
+                let is_of_cloudwatch = find(&frame, b"\"subscriptionFilters\"").is_some();
+                self.needles.written_in(&frame) && !(is_of_cloudwatch && memchr(b'{', &frame[1..]).is_none())
+            }
+        };
     }
 
     fn end_element(&mut self, text: &[u8], candidates: &mut VecDeque<Vec<u8>>) {
@@ -267,17 +264,16 @@ impl<'n> Walk<'n> {
     }
 
     /// Takes what ends here, if it is a candidate.
-    fn take(&mut self, candidate: Option<Vec<u8>>, at: usize, candidates: &mut VecDeque<Vec<u8>>) {
+    fn take(&mut self, captured: Captured, at: usize, candidates: &mut VecDeque<Vec<u8>>) {
         let end = self.walked + at as u64;
-        let (candidate, too_large) = match candidate {
-            Some(text) if text.len() > MAX_RECORD_BYTES => (None, true),
-            candidate => (candidate, false),
-        };
-        self.is_too_large |= too_large;
-        if candidate.is_some() {
-            self.last_candidate = end;
+        match captured {
+            Captured::Nothing => {}
+            Captured::TooLarge => self.is_too_large = true,
+            Captured::Text(candidate) => {
+                self.last_candidate = end;
+                candidates.push_back(candidate);
+            }
         }
-        candidates.extend(candidate);
         self.is_done = self.last_hint.is_some_and(|last| end >= last);
     }
 

@@ -90,10 +90,10 @@ impl Record {
             aws_region: untrusted(fields, "awsRegion"),
             source_ip_address: untrusted(fields, "sourceIPAddress"),
             user_agent: untrusted(fields, "userAgent"),
-            error_code: untrusted(fields, "errorCode").filter(|code| code.test(|text| !text.is_empty())),
+            error_code: not_empty(fields, "errorCode"),
             error_message: untrusted(fields, "errorMessage"),
-            event_id: untrusted(fields, "eventID"),
-            request_id: untrusted(fields, "requestID"),
+            event_id: not_empty(fields, "eventID"),
+            request_id: not_empty(fields, "requestID"),
             recipient_account_id: untrusted(fields, "recipientAccountId"),
             user_identity: UserIdentity {
                 kind: untrusted(&user_identity, "type"),
@@ -101,7 +101,7 @@ impl Record {
                 principal_id: untrusted(&user_identity, "principalId"),
                 account_id: untrusted(&user_identity, "accountId"),
                 access_key_id: untrusted(&user_identity, "accessKeyId"),
-                user_name: untrusted(&user_identity, "userName"),
+                user_name: not_empty(&user_identity, "userName"),
                 session_issuer: session_issuer.map(|issuer| SessionIssuer {
                     kind: untrusted(&issuer, "type"),
                     user_name: untrusted(&issuer, "userName"),
@@ -151,6 +151,11 @@ fn time_field<'a>(fields: &Fields<'a>) -> Option<&'a RawValue> {
 
 fn untrusted(fields: &Fields<'_>, name: &str) -> Option<Untrusted> {
     fields.text(name).map(Untrusted::new)
+}
+
+/// Some exports write an empty text for a missing value.
+fn not_empty(fields: &Fields<'_>, name: &str) -> Option<Untrusted> {
+    untrusted(fields, name).filter(|text| text.test(|text| !text.is_empty()))
 }
 
 #[cfg(test)]

@@ -71,9 +71,7 @@ fn rules() -> String {
         let _ = writeln!(page, "- MITRE ATT&CK v19: {}", rule.reports.join(", "));
         let _ = writeln!(page, "- Tags: {}", rule.tags.join(", "));
         let _ = writeln!(page, "- Reference: <{}>", rule.reference);
-        let period = rule
-            .least_period_hours
-            .map_or("60 minutes".into(), |hours| format!("{hours} hours, or longer if configured"));
+        let period = rule.period_hours.map_or("60 minutes".into(), |hours| format!("{hours} hours"));
         let _ = writeln!(page, "- Threshold 1, one alert per incident within the dedup period ({period})\n");
     }
     page

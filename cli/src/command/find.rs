@@ -1,14 +1,18 @@
 //! Prints the incidents in log files.
 
-use std::collections::{HashMap, HashSet};
+use std::{
+    cmp::Reverse,
+    collections::{HashMap, HashSet},
+    time::{Duration, Instant},
+};
 
-use quarantine_alert::{alert::Alert, config::DedupPeriod};
+use quarantine_alert::{alert::Alert, config::DedupPeriod, trail::time::rfc3339};
 use time::OffsetDateTime;
 
 use crate::{
     args::FindArgs,
     incidents::{FirstMatch, group},
-    matches::{Findings, find},
+    matches::{Findings, RowKey, find},
     output::Output,
     progress::{plural, say},
     related::related,
@@ -18,6 +22,8 @@ use crate::{
 
 /// Related activity costs another read of a log file. Only the newest incidents get it.
 const MAX_RELATED: usize = 100;
+/// All these reads together take no longer than this and the last of them.
+const RELATED_TIME: Duration = Duration::from_secs(20);
 
 /// # Errors
 /// The arguments contradict each other, or the result cannot be written.
@@ -27,30 +33,40 @@ pub async fn run(arguments: FindArgs) -> anyhow::Result<Status> {
     let stop = Stop::on_signal()?;
     let Findings { matches, count, mut occurrences, coverage, sources } = find(&arguments.search, &filter, &stop).await;
     let mut incidents = group(matches, DedupPeriod::default().duration(), HashMap::new());
-    // One row, at the first match, for the incidents that have their occurrences counted.
-    let mut shown = HashSet::new();
+    // One row, at the first match, for the incidents whose occurrences are counted.
+    let mut rows = HashSet::new();
     incidents.retain(|incident| {
-        let key = &incident.pending.key.dedup_key;
-        !occurrences.contains_key(key) || shown.insert(key.clone())
+        let row = RowKey::of(&incident.pending);
+        !occurrences.contains_key(&row) || rows.insert(row)
     });
     // The newest first: it is asked about first.
     incidents.reverse();
+    incidents.sort_by_cached_key(|incident| {
+        let last = occurrences.get(&RowKey::of(&incident.pending)).and_then(|seen| seen.last_event_time.clone());
+        Reverse(last.or(incident.pending.matched.facts.event_time.map(rfc3339)))
+    });
     let mut alerts = Vec::new();
+    let mut with_related = 0;
+    let started = Instant::now();
     for FirstMatch { pending, claim } in incidents {
-        let gets_related = output.shows_related() && alerts.len() < MAX_RELATED && !stop.is_requested();
+        let gets_related = output.shows_related()
+            && with_related < MAX_RELATED
+            && started.elapsed() < RELATED_TIME
+            && !stop.is_requested();
+        with_related += usize::from(gets_related);
         let related = if gets_related { related(&sources, &pending).await } else { None };
         let now = OffsetDateTime::now_utc();
         let alert = Alert::new(&pending.matched, &claim, pending.log_file.as_deref(), related, false, now);
-        alerts.push(Alert { occurrences: occurrences.remove(&pending.key.dedup_key), ..alert });
+        alerts.push(Alert { occurrences: occurrences.remove(&RowKey::of(&pending)), ..alert });
     }
-    let lacks_related = output.shows_related() && alerts.len() > MAX_RELATED;
+    let lacks_related = output.shows_related() && alerts.len() > with_related && !stop.is_requested();
     output.write_alerts(&alerts)?;
     coverage.report(&match alerts.len() {
         0 => "nothing found".into(),
         incidents => format!("{} ({})", plural(incidents, "incident"), plural(count, "match")),
     });
     if lacks_related {
-        say(&format!("Only the newest {MAX_RELATED} incidents have related activity."));
+        say(&format!("Only the newest {} have related activity.", plural(with_related, "incident")));
     }
     Ok(if !coverage.is_complete() {
         Status::Incomplete

@@ -16,7 +16,7 @@ use walkdir::WalkDir;
 
 use super::{
     feed::{Feed, FromSource},
-    file::{self, Buffer, Stream},
+    file::{self, Buffer, FileKind, Stream},
 };
 
 /// How many files the listing may be ahead of the reading.
@@ -31,7 +31,7 @@ pub struct Disk<T> {
 struct Listed {
     target: usize,
     path: PathBuf,
-    handling: Handling,
+    kind: FileKind,
 }
 
 impl<T: Send + 'static> Disk<T> {
@@ -61,24 +61,21 @@ impl<T: Send + 'static> Disk<T> {
         });
     }
 
-    fn read_file(&self, Listed { target, path, handling }: Listed, buffer: &mut Buffer) {
+    fn read_file(&self, Listed { target, path, kind }: Listed, buffer: &mut Buffer) {
         let stream = Stream::open(&path);
-        file::read(&self.feed, target, &Arc::new(LogFile::Disk(path)), handling, stream, buffer);
+        file::read(&self.feed, target, &Arc::new(LogFile::Disk(path)), kind, stream, buffer);
     }
 
     fn list(&self, target: usize, root: &Path, listed: &mpsc::SyncSender<Listed>) {
-        let send = |path: PathBuf, handling: Handling| {
-            if let Handling::Skip(_) = handling {
-                return self.feed.tally.skip(1);
-            }
+        let send = |path: PathBuf, kind: FileKind| {
             self.feed.tally.list(1);
             // The readers are gone only when the run is over.
-            let _ = listed.send(Listed { target, path, handling });
+            let _ = listed.send(Listed { target, path, kind });
         };
         match fs::metadata(root) {
             Ok(found) if found.is_dir() => {}
             // A file that is named on the command line is read, whatever its path.
-            Ok(_) => return send(root.to_owned(), Handling::Scan),
+            Ok(_) => return send(root.to_owned(), FileKind::Named),
             Err(error) => return self.fail(target, root, error),
         }
         for entry in WalkDir::new(root).follow_links(true) {
@@ -86,10 +83,11 @@ impl<T: Send + 'static> Disk<T> {
                 return;
             }
             match entry {
-                Ok(entry) if entry.file_type().is_file() => {
-                    let handling = LogFile::Disk(entry.path().to_owned()).handling();
-                    send(entry.into_path(), handling);
-                }
+                Ok(entry) if entry.file_type().is_file() => match LogFile::Disk(entry.path().to_owned()).handling() {
+                    Handling::Skip(_) => self.feed.tally.skip(1),
+                    Handling::Scan => send(entry.into_path(), FileKind::LogFile),
+                    Handling::ScanIfLogFile => send(entry.into_path(), FileKind::MayBeOther),
+                },
                 Ok(_) => {}
                 // The files of a folder that contains itself are read where they are.
                 Err(error) if error.loop_ancestor().is_some() => {}

@@ -12,16 +12,13 @@ use bytes::Bytes;
 use quarantine_alert::{
     engine::error::{FileEnd, SourceError, Unread},
     scan::{Needles, Passes, ScanStep, Scanned, Settings, TwoPass},
-    trail::{
-        log_file::{Handling, LogFile},
-        record::Record,
-    },
+    trail::{log_file::LogFile, record::Record},
 };
 
 use super::feed::{Feed, FromSource};
 
 /// A file is read a second time from the disk. Memory per file is fixed, so it may inflate to any size.
-const SETTINGS: Settings = Settings { limit_mib: None, other_mib: None, kept_bytes: 0 };
+const SETTINGS: Settings = Settings { limit_mib: None, other_mib: None, kept_bytes: 0, needs_records: false };
 
 /// About the size of S3's chunks.
 const CHUNK_BYTES: usize = 64 * 1024;
@@ -89,9 +86,10 @@ impl Stream {
 
 impl<'n> FileReading<'n> {
     /// In one pass if the stream cannot be read twice, or `passes` says so.
-    pub fn new(stream: Stream, needles: &'n Needles, passes: Passes) -> FileReading<'n> {
+    pub fn new(stream: Stream, needles: &'n Needles, passes: Passes, is_named: bool) -> FileReading<'n> {
+        let settings = Settings { needs_records: is_named, ..SETTINGS };
         let passes = if let Stream::File(_) = stream { passes } else { Passes::One };
-        FileReading { stream, scan: TwoPass::new(needles, SETTINGS, passes), records: VecDeque::new() }
+        FileReading { stream, scan: TwoPass::new(needles, settings, passes), records: VecDeque::new() }
     }
 
     /// The next candidate, or the end. `None` once `may_continue` is false.
@@ -125,19 +123,30 @@ impl<'n> FileReading<'n> {
     }
 }
 
+/// What a file must be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FileKind {
+    /// It is named on the command line, and must have records.
+    Named,
+    /// CloudTrail wrote it, by its path.
+    LogFile,
+    /// It is skipped if it is something else.
+    MayBeOther,
+}
+
 /// Reads a stream to its end, and sends what it contains.
 pub fn read<T>(
     feed: &Feed<T>,
     target: usize,
     log_file: &Arc<LogFile>,
-    handling: Handling,
+    kind: FileKind,
     stream: io::Result<Stream>,
     buffer: &mut Buffer,
 ) {
     let end = match stream {
         Err(error) => Err(Unread::Source(SourceError::Io(error))),
         Ok(stream) => {
-            let mut reading = FileReading::new(stream, &feed.needles, Passes::Two);
+            let mut reading = FileReading::new(stream, &feed.needles, Passes::Two, kind == FileKind::Named);
             loop {
                 match reading.next(buffer, || !feed.is_over()) {
                     Some(FromFile::Candidate(record)) => {
@@ -151,7 +160,7 @@ pub fn read<T>(
             }
         }
     };
-    let end = FileEnd::of(end, handling == Handling::ScanIfLogFile, log_file);
+    let end = FileEnd::of(end, kind == FileKind::MayBeOther, log_file);
     feed.blocking_send(FromSource::End { target, log_file: log_file.clone(), end });
 }
 
@@ -159,5 +168,5 @@ pub fn read<T>(
 pub fn read_stdin<T>(feed: &Feed<T>, target: usize) {
     feed.tally.list(1);
     let stream = Ok(Stream::Stdin(io::stdin()));
-    read(feed, target, &Arc::new(LogFile::Stdin), Handling::Scan, stream, &mut Buffer::new());
+    read(feed, target, &Arc::new(LogFile::Stdin), FileKind::Named, stream, &mut Buffer::new());
 }

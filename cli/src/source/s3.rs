@@ -42,7 +42,7 @@ use super::{
 use crate::{filter::Filter, progress::plural};
 
 /// Memory per object is fixed, so it may inflate to any size.
-const SETTINGS: Settings = Settings { limit_mib: None, other_mib: None, kept_bytes: KEPT_BYTES };
+const SETTINGS: Settings = Settings { limit_mib: None, other_mib: None, kept_bytes: KEPT_BYTES, needs_records: false };
 
 /// At 30 ms each, a tenth of the requests that S3 takes per second for one prefix.
 const LISTINGS_AT_ONCE: usize = 16;

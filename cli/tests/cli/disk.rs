@@ -13,7 +13,10 @@ use std::{
 use quarantine_alert::untrusted::fingerprint;
 use serde_json::json;
 
-use crate::{command, folder, quarantine, run, scan, scan_stream, stored, support::gzip, support::path};
+use crate::{
+    command, folder, quarantine, run, scan, scan_stream, stored,
+    support::{gzip, log_file, path},
+};
 
 const DAY: &str = "2026-11-24T03:02:11Z";
 
@@ -234,4 +237,68 @@ fn a_reversed_period_leaves_no_result_file() {
     let expected = "error: the period ends before it begins; exchange --since and --until.\n";
     assert_eq!((reversed.stderr.as_str(), reversed.status), (expected, Some(2)));
     assert_eq!(fs::read_dir(&folder).unwrap().count(), 0, "neither found.json nor found.json.new");
+}
+
+#[test]
+fn denied_calls_of_a_user_are_one_row_with_first_last_and_count() {
+    let folder = folder("denied-calls");
+    let call = |number: usize, user: &str, time: &str| {
+        let mut record = log_file("enforced")["Records"][1].clone();
+        record["userIdentity"]["userName"] = json!(user);
+        record["userIdentity"]["arn"] = json!(format!("arn:aws:iam::123456789012:user/{user}"));
+        record["eventTime"] = json!(time);
+        record["eventID"] = json!(format!("{user}-{number}"));
+        record
+    };
+    let time =
+        |number: usize| format!("2026-11-{:02}T{:02}:{:02}:00Z", 1 + number / 1440, number / 60 % 24, number % 60);
+    // Three days of a call a minute, and a copy of each.
+    let calls: Vec<_> = (0..3 * 1440).map(|number| call(number, "alice", &time(number))).collect();
+    fs::write(folder.join("1.gz"), stored(&calls)).unwrap();
+    fs::write(folder.join("2.gz"), stored(&calls)).unwrap();
+    let undated = [call(1, "bob", "not a time"), call(2, "bob", "2026-11-02T00:00:00Z")];
+    fs::write(folder.join("3.gz"), stored(&undated)).unwrap();
+    let found = ndjson(&folder);
+    assert_eq!(found.users(), ["alice", "bob"], "{}", found.stderr);
+    let row = &found.alerts()[0]["occurrences"];
+    let expected = json!({
+        "count": 4320, "firstEventTime": "2026-11-01T00:00:00Z", "lastEventTime": "2026-11-03T23:59:00Z",
+    });
+    assert_eq!(row, &expected);
+    assert_eq!(found.alerts()[1]["occurrences"]["count"], 2);
+    let table = scan(&[folder.to_str().unwrap()]).stdout;
+    assert!(table.contains("enforced 4320 times until 2026-11-03T23:59:00Z"), "{table}");
+    let csv = scan(&[folder.to_str().unwrap(), "--format", "csv"]).stdout;
+    assert!(csv.contains(",4320,2026-11-03T23:59:00Z\n"), "{csv}");
+}
+
+#[test]
+fn the_trace_line_of_an_alert_is_not_taken_for_paths() {
+    let traced = scan(&["trace", "AKIAIOSFODNN7EXAMPLE", "--since=2026-11-23T03:02:11Z", "s3://example-trail-logs"]);
+    assert_eq!((traced.stdout.as_str(), traced.status), ("", Some(2)));
+    assert!(traced.stderr.contains("this version has no trace yet"), "{}", traced.stderr);
+}
+
+#[test]
+fn a_named_file_without_a_record_is_never_a_clean_result() {
+    for text in [
+        "{}",
+        r#"{"Records":null}"#,
+        r#"{"Records":[{}]}"#,
+        r#"[{"Records":[]}]"#,
+        r#"{"eventName":"click"}"#,
+        r#"{"Records":[{"eventSource":"aws:s3","eventName":"ObjectCreated:Put"}]}"#,
+        r#"{"rawData":"eyJldmVudFNvdXJjZSI6ImlhbS5hbWF6b25hd3MuY29tIn0="}"#,
+    ] {
+        let found = scan_stream(&["-"], text.as_bytes());
+        assert_eq!(found.status, Some(2), "{text}: {}", found.stderr);
+        assert!(found.stderr.contains("without CloudTrail records"), "{text}: {}", found.stderr);
+    }
+    let many = json!({ "events": [], "searchedLogStreams": vec![json!({ "logStreamName": "x".repeat(40) }); 50] });
+    for text in ["{\"Events\": []}\n", "[]", "{\"Records\":[]}\n{\"Records\":[]}\n", &many.to_string()] {
+        let found = scan_stream(&["-"], text.as_bytes());
+        assert_eq!(found.status, Some(0), "{text}: {}", found.stderr);
+        assert!(found.stderr.starts_with("nothing found in 0 log files"), "{}", found.stderr);
+        assert!(found.stderr.contains("1 file without records: an empty list."), "{}", found.stderr);
+    }
 }

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use bytes::{Buf, Bytes};
 
 use super::{STORED_AT_ONCE, Settings};
-use crate::scan::{Fault, Needles, content::Content, layers::Layers, needles::Search, walk::Walk};
+use crate::scan::{Fault, Needles, Records, content::Content, layers::Layers, needles::Search, walk::Walk};
 
 pub(super) struct Pass<'n> {
     layers: Layers,
@@ -42,10 +42,10 @@ pub(super) struct Findings {
     pub last_needle: Option<u64>,
     /// Where the last needle ends, or what may be one. `None` if there is no candidate.
     pub last_hint: Option<u64>,
-    /// Whether a record may be in the file.
-    pub has_mark: bool,
-    /// `false` if it is an empty list.
-    pub has_records: bool,
+    /// Whether the file is CloudTrail's, or a copy of its records, as far as that can be known without parsing it.
+    pub is_log: bool,
+    pub records: Records,
+    pub begins_like_json: bool,
 }
 
 /// The result of a pass.
@@ -166,8 +166,9 @@ impl Look<'_> {
         Findings {
             last_needle: self.search.last_needle(),
             last_hint: self.search.last_hint(),
-            has_mark: self.content.has_mark(),
-            has_records: self.content.has_records(),
+            is_log: self.content.is_log(),
+            records: self.content.records(),
+            begins_like_json: self.content.begins_like_json(true).is_ok(),
         }
     }
 }

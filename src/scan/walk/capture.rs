@@ -1,47 +1,65 @@
-//! A text that is collected across the borders of blocks.
+//! A text that is collected across the borders of blocks, up to the size of a record.
 
-use crate::scan::MAX_RECORD_BYTES;
+use crate::scan::{MAX_RECORD_BYTES, Needles, needles::MAX_NEEDLE_BYTES};
 
 #[derive(Default)]
 pub(super) struct Capture(Option<Open>);
 
 struct Open {
-    /// The parts in earlier blocks.
+    /// The parts in earlier blocks, or their end.
     text: Vec<u8>,
     /// Where the text begins in the current block.
     begin: usize,
+    is_too_large: bool,
+    /// Whether the part that was dropped contains a needle.
+    has_needle: bool,
+}
+
+/// What was captured.
+pub(super) enum Captured {
+    /// Nothing that is wanted.
+    Nothing,
+    Text(Vec<u8>),
+    /// It is wanted, but larger than a record.
+    TooLarge,
 }
 
 impl Capture {
     pub fn begin(&mut self, at: usize) {
-        self.0 = Some(Open { text: Vec::new(), begin: at });
+        self.0 = Some(Open { text: Vec::new(), begin: at, is_too_large: false, has_needle: false });
     }
 
-    /// Continues at the next block, after this text.
-    pub fn resume(&mut self, text: Vec<u8>) {
-        self.0 = Some(Open { text, begin: 0 });
-    }
-
-    /// The text, which ends where `block` is cut, if it is wanted. Most are not, and are not even copied.
-    pub fn end(&mut self, block: &[u8], is_wanted: impl Fn(&[u8]) -> bool) -> Option<Vec<u8>> {
-        let Open { mut text, begin } = self.0.take()?;
+    /// Ends the text where `block` is cut. Most are not wanted, and not even copied.
+    pub fn end(&mut self, block: &[u8], is_wanted: impl Fn(&[u8]) -> bool) -> Captured {
+        let Some(Open { mut text, begin, is_too_large, has_needle }) = self.0.take() else { return Captured::Nothing };
         let part = &block[begin..];
         if text.is_empty() && !is_wanted(part) {
-            return None;
+            return Captured::Nothing;
         }
         text.extend_from_slice(part);
-        Some(text).filter(|text| is_wanted(text))
+        match is_wanted(&text) {
+            wanted if is_too_large || text.len() > MAX_RECORD_BYTES => {
+                if wanted || has_needle {
+                    Captured::TooLarge
+                } else {
+                    Captured::Nothing
+                }
+            }
+            true => Captured::Text(text),
+            false => Captured::Nothing,
+        }
     }
 
-    /// Collects the part in this block. The next block follows. A text that is larger than a record is returned, and no longer
-    /// collected.
-    pub fn carry(&mut self, block: &[u8]) -> Option<Vec<u8>> {
-        let Open { mut text, begin } = self.0.take()?;
-        text.extend_from_slice(&block[begin..]);
-        if text.len() > MAX_RECORD_BYTES {
-            return Some(text);
+    /// Collects the part in this block. The next block follows. Of a text that is larger than a record, only the end is kept.
+    pub fn carry(&mut self, block: &[u8], needles: &Needles) {
+        let Some(open) = &mut self.0 else { return };
+        open.text.extend_from_slice(&block[open.begin..]);
+        open.begin = 0;
+        if open.text.len() > MAX_RECORD_BYTES {
+            open.is_too_large = true;
+            open.has_needle |= needles.written_in(&open.text);
+            // A needle may begin in it, with an escape for each character.
+            open.text.drain(..open.text.len() - MAX_NEEDLE_BYTES * r"\\u0041".len());
         }
-        self.resume(text);
-        None
     }
 }
