@@ -1,6 +1,6 @@
 //! JSON that others wrote, parsed one level at a time: neither its depth nor a value that cannot be read hides the rest.
 
-use std::{collections::BTreeMap, fmt};
+use std::{borrow::Cow, collections::BTreeMap, fmt};
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -40,7 +40,19 @@ impl<'a> Fields<'a> {
 
     /// A field of another type counts as missing, as with all methods here.
     pub fn text(&self, name: &str) -> Option<String> {
-        self.value(name)
+        self.str(name).map(Cow::into_owned)
+    }
+
+    /// The same without a copy, if the field has no escapes.
+    pub fn str(&self, name: &str) -> Option<Cow<'a, str>> {
+        #[derive(Deserialize)]
+        struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+        self.value(name).map(|Text(text)| text)
+    }
+
+    /// Whether the field is this text.
+    pub fn is(&self, name: &str, text: &str) -> bool {
+        self.str(name).is_some_and(|found| found == text)
     }
 
     pub fn object(&self, name: &str) -> Option<Fields<'a>> {
@@ -67,8 +79,11 @@ impl<'a> Fields<'a> {
 
 /// The same text as UTF-8 that every JSON parser takes: bytes that are not UTF-8 and lone surrogates become U+FFFD. JSON's
 /// grammar allows `"\ud800"`, but strict parsers refuse the whole document (RFC 8259, section 8.2).
-pub fn repaired(text: &[u8]) -> String {
+pub fn repaired(text: &[u8]) -> Cow<'_, str> {
     let json = String::from_utf8_lossy(text);
+    if ["\\ud", "\\uD"].iter().all(|escape| memchr::memmem::find(text, escape.as_bytes()).is_none()) {
+        return json;
+    }
     let mut repaired = String::with_capacity(json.len());
     let mut rest = json.as_ref();
     while let Some(at) = memchr::memchr(b'\\', rest.as_bytes()) {
@@ -88,7 +103,7 @@ pub fn repaired(text: &[u8]) -> String {
         rest = &escape[taken..];
     }
     repaired.push_str(rest);
-    repaired
+    repaired.into()
 }
 
 /// The surrogate whose escape the text begins with.

@@ -1,5 +1,6 @@
 //! Where log files are read from: a disk, a stream, a bucket.
 
+mod archived;
 pub mod disk;
 pub mod feed;
 pub mod file;

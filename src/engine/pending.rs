@@ -1,6 +1,12 @@
 //! A match that waits for its claim.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc, LazyLock,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -21,6 +27,13 @@ pub struct PendingMatch {
     pub log_file: Option<Arc<LogFile>>,
 }
 
+/// A text that no other match has: random for the process, and counted in it.
+fn token() -> String {
+    static PROCESS: LazyLock<Uuid> = LazyLock::new(Uuid::new_v4);
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    format!("{}-{}", *PROCESS, NEXT.fetch_add(1, Ordering::Relaxed))
+}
+
 impl PendingMatch {
     pub fn new(matched: Match, log_file: Option<Arc<LogFile>>) -> PendingMatch {
         let now = OffsetDateTime::now_utc();
@@ -31,7 +44,7 @@ impl PendingMatch {
             has_window: matched.usable_time(now).is_some(),
             by_aws: matched.facts.actor.is_aws(),
         };
-        PendingMatch { key, token: Uuid::new_v4().to_string(), matched, log_file }
+        PendingMatch { key, token: token(), matched, log_file }
     }
 
     /// The question to its entity's document. `removals` are those that wait in this process, `period` is the configured one.

@@ -1,6 +1,9 @@
 //! The outcome of each item of an invocation: the log lines, the counts, and the answer to the trigger.
 
-use std::io::{self, Write};
+use std::{
+    collections::HashMap,
+    io::{self, Write},
+};
 
 use aws_lambda_events::sqs::SqsBatchResponse;
 use time::OffsetDateTime;
@@ -35,7 +38,12 @@ pub(super) struct Report {
     from_queue: bool,
     items: Vec<ItemReport>,
     counts: Counts,
+    /// By dedup key, the suppressed matches after the first.
+    repeats: HashMap<String, u64>,
 }
+
+/// Beyond this number of keys, each suppressed match has its line.
+const MAX_KEYS: usize = 1000;
 
 struct ItemReport {
     id: Option<String>,
@@ -46,7 +54,7 @@ struct ItemReport {
 
 impl Report {
     pub fn new(from_queue: bool) -> Report {
-        Report { from_queue, items: Vec::new(), counts: Counts::default() }
+        Report { from_queue, items: Vec::new(), counts: Counts::default(), repeats: HashMap::new() }
     }
 
     /// Adds an item and returns its number.
@@ -106,33 +114,58 @@ impl Report {
 
     /// The match is acknowledged, or its item fails.
     pub fn settle(&mut self, item: usize, pending: PendingMatch, settled: Result<Acknowledged, NotAlerted>) {
-        let origin = pending.origin();
-        let dedup_key = pending.key.dedup_key;
+        let origin = || pending.origin();
+        let dedup_key = &pending.key.dedup_key;
         self.items[item].open -= 1;
         match settled {
             Ok(Acknowledged::Suppressed) => {
                 self.counts.matches_suppressed += 1;
-                info!(dedup_key, origin, "Suppressed match: its incident is alerted.");
+                if self.is_first(dedup_key) {
+                    info!(dedup_key, origin = origin(), "Suppressed match: its incident is alerted.");
+                }
             }
             Ok(Acknowledged::Flooded) => {
                 self.counts.matches_suppressed += 1;
                 self.counts.matches_flooded += 1;
-                warn!(dedup_key, origin, "Suppressed match: its entity has reached its alerts for this period.");
+                if self.is_first(dedup_key) {
+                    warn!(
+                        dedup_key,
+                        origin = origin(),
+                        "Suppressed match: its entity has reached its alerts for this period."
+                    );
+                }
             }
             Ok(Acknowledged::Published { alert_id, degraded: false }) => {
                 self.counts.matches_published += 1;
-                info!(alert_id, dedup_key, origin, "Published alert.");
+                info!(alert_id, dedup_key, origin = origin(), "Published alert.");
             }
             Ok(Acknowledged::Published { alert_id, degraded: true }) => {
                 self.counts.matches_published += 1;
                 self.counts.published_degraded += 1;
-                warn!(alert_id, dedup_key, origin, "Published alert without the dedup table: it may be a duplicate.");
+                warn!(
+                    alert_id,
+                    dedup_key,
+                    origin = origin(),
+                    "Published alert without the dedup table: it may be a duplicate."
+                );
             }
             Err(reason) => {
                 self.counts.matches_failed += 1;
-                self.fail(item, Failure::NotAlerted { dedup_key, origin, reason });
+                self.fail(item, Failure::NotAlerted { dedup_key: dedup_key.clone(), origin: origin(), reason });
             }
         }
+    }
+
+    /// Whether this is the first suppressed match of its key. The others are counted, since there may be thousands.
+    fn is_first(&mut self, dedup_key: &str) -> bool {
+        if let Some(repeats) = self.repeats.get_mut(dedup_key) {
+            *repeats += 1;
+            return false;
+        }
+        if self.repeats.len() < MAX_KEYS {
+            self.repeats.insert(dedup_key.to_owned(), 0);
+        }
+        true
     }
 
     /// The answer to the trigger. Unless it is a queue, the runtime logs the first failure.
@@ -143,6 +176,9 @@ impl Report {
                 self.counts.matches_failed += self.items[item].open;
                 self.fail(item, Failure::NotHandled);
             }
+        }
+        for (dedup_key, matches) in self.repeats.iter().filter(|(_, repeats)| **repeats > 0) {
+            info!(dedup_key, matches, "Suppressed further matches like the one above.");
         }
         self.log_counts(function_name);
         let mut response = SqsBatchResponse::default();

@@ -5,6 +5,8 @@
 //! of a log shipper, or in one of the [`LISTS`]. Other fields are not searched for records: callers choose some of the strings
 //! in logs, and could forge one.
 
+use std::borrow::Cow;
+
 use serde_json::{Value, value::RawValue};
 
 use super::{Needles, content::is_between};
@@ -88,7 +90,7 @@ impl Unwrapping<'_> {
         }
         if is_record(fields) {
             // A program that copies logs may have taken the names out of the record that it has as text.
-            let inner = STRINGS.iter().filter_map(|name| self.string(&fields.text(name)?, envelopes));
+            let inner = STRINGS.iter().filter_map(|name| self.string(&fields.str(name)?, envelopes));
             let inner = inner.fold(Verdict::Irrelevant, Verdict::and);
             self.found.has_other |= inner == Verdict::Other;
             return if inner == Verdict::Judged { Verdict::Judged } else { self.record(text, fields) };
@@ -99,7 +101,7 @@ impl Unwrapping<'_> {
         for (name, value) in fields.iter() {
             let payload = match name {
                 name if OBJECTS.contains(&name) => Some(self.value(value.get(), envelopes)),
-                name if STRINGS.contains(&name) => fields.text(name).and_then(|text| self.string(&text, envelopes)),
+                name if STRINGS.contains(&name) => fields.str(name).and_then(|text| self.string(&text, envelopes)),
                 name if LISTS.contains(&name) => fields.list(name).map(|elements| self.list(elements, envelopes)),
                 _ => None,
             };
@@ -171,34 +173,32 @@ fn is_repeated(value: &RawValue, records: &[Record], needles: &Needles) -> bool 
 
 fn is_record(fields: &Fields<'_>) -> bool {
     // Records of streams have the same names, and `aws:dynamodb`.
-    fields.text("eventSource").is_some_and(|source| source.contains(".amazonaws.com"))
-        && fields.text("eventName").is_some()
+    fields.str("eventSource").is_some_and(|source| source.contains(".amazonaws.com"))
+        && fields.str("eventName").is_some()
 }
 
 const INSIGHT: &str = "insightDetails";
 
 /// An Insights record counts calls. It is not one.
 fn is_insight(fields: &Fields<'_>) -> bool {
-    fields.text("eventCategory").is_some_and(|category| category == "Insight") && fields.object(INSIGHT).is_some()
+    fields.is("eventCategory", "Insight") && fields.object(INSIGHT).is_some()
 }
 
 /// Whether a policy call does not show its policy as CloudTrail does. An export may have made text or columns of the
 /// parameters. CloudTrail itself omits them only from failed calls.
 fn lacks_parameters(fields: &Fields<'_>) -> bool {
-    let is_policy_call = |name: String| {
+    let is_policy_call = |name: Cow<'_, str>| {
         ["Attach", "Put", "Detach", "Delete"].iter().any(|verb| name.starts_with(verb))
             && ["UserPolicy", "GroupPolicy", "RolePolicy"].iter().any(|noun| name.ends_with(noun))
     };
-    if fields.text("eventSource").as_deref() != Some("iam.amazonaws.com")
-        || !fields.text("eventName").is_some_and(is_policy_call)
-    {
+    if !fields.is("eventSource", "iam.amazonaws.com") || !fields.str("eventName").is_some_and(is_policy_call) {
         return false;
     }
     let has_columns = fields.names().any(|name| name.starts_with("requestParameters."));
     let is_null = fields.raw("requestParameters").is_none_or(|value| value.get() == "null");
     let has_policy =
         |parameters: Fields<'_>| ["policyArn", "policyName"].iter().any(|name| parameters.raw(name).is_some());
-    let has_failed = fields.text("errorCode").is_some_and(|code| !code.is_empty());
+    let has_failed = fields.str("errorCode").is_some_and(|code| !code.is_empty());
     has_columns || if is_null { !has_failed } else { !fields.object("requestParameters").is_some_and(has_policy) }
 }
 

@@ -75,7 +75,7 @@ impl Record {
     pub fn parse(text: &[u8]) -> Result<Record, JsonError> {
         let text = repaired(text);
         let fields = Fields::of(&text)?;
-        Ok(Record::of(&fields, RawValue::from_string(text.clone())?))
+        Ok(Record::of(&fields, RawValue::from_string(text.to_string())?))
     }
 
     /// The record of an object. `raw` is its text.

@@ -18,10 +18,10 @@ pub(super) fn defanged(text: &str, hosts: Hosts) -> String {
         let is_part = |c: char| c.is_alphanumeric() || c == '.' || c == '-';
         let end = rest.find(|c| !is_part(c)).unwrap_or(rest.len());
         let (word, after) = rest.split_at(end);
-        if after.starts_with("://") {
+        if let Some(host) = after.strip_prefix("://") {
             result.extend(word.chars().map(without_t));
             result.push_str("[://]");
-            rest = &after["://".len()..];
+            rest = host;
             is_after_scheme = true;
             continue;
         }

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::support::{Function, count, delivery, event, failed_items, gzip, local_aws::Account, put_log_files};
+use crate::support::{Function, count, delivery, event, failed_items, gzip, key, local_aws::Account, put_log_files};
 
 /// Asserts that the function acknowledges this payload.
 fn acknowledges(function: &mut Function, account: &Account, name: &str) {
@@ -58,6 +58,26 @@ async fn a_record_from_eventbridge_alerts_and_its_log_file_is_suppressed() {
     account.alerts(0).await;
 }
 
+/// The payload with the log file's size 0, however deep it is in strings.
+fn emptied(name: &str, account: &Account) -> Value {
+    serde_json::from_str(&event(name, account).to_string().replace("\":1023", "\":0")).unwrap()
+}
+
+#[tokio::test]
+async fn an_emptied_log_file_fails_in_every_envelope() {
+    let account = Account::new().await;
+    account.put(&key("quarantined"), Vec::new()).await;
+    let mut function = Function::start(&account);
+    for name in ["sqs-s3-object-created", "sqs-eventbridge-object-created", "sqs-sns-s3-object-created"] {
+        let payload = emptied(name, &account);
+        assert_ne!(payload, event(name, &account), "{name} has another size");
+        assert_eq!(failed_items(&function.invoke(&payload).unwrap()).len(), 1, "{name}");
+    }
+    let (log, metrics) = function.log_and_metrics();
+    assert!(log.iter().all(|line| line.message().contains("is not a log file: it is empty")), "{log:#?}");
+    assert_eq!(metrics["FilesFailed"], 3);
+}
+
 #[tokio::test]
 async fn payloads_without_a_log_file_are_acknowledged() {
     let account = Account::new().await;
@@ -71,7 +91,10 @@ async fn payloads_without_a_log_file_are_acknowledged() {
     ] {
         acknowledges(&mut function, &account, name);
     }
-    assert!(function.log().is_empty());
+    let (log, metrics) = function.log_and_metrics();
+    assert!(log.is_empty());
+    // They are counted.
+    assert_eq!((metrics["DeliveriesWithoutWork"], metrics["FilesDelivered"]), (5, 0));
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)] // A test may panic.
 
 mod incidents;
+mod oracle;
 mod scan;
 
 use proptest::{

@@ -121,8 +121,8 @@ pub async fn run(arguments: EnqueueArgs) -> anyhow::Result<Status> {
         });
     }
     let emptied = sender.point.emptied;
-    let archived = bucket.archived();
-    if let Some(sentence) = bucket.archived_sentence() {
+    let archived = bucket.archived.count();
+    if let Some(sentence) = bucket.archived.sentence() {
         say(&format!("not sent: {sentence}."));
     }
     if result? == Sending::Done && sender.listed + emptied + archived == 0 && begun == 0 {

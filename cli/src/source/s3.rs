@@ -3,10 +3,7 @@
 use std::{
     collections::{HashMap, VecDeque},
     num::NonZero,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::Arc,
     thread,
 };
 
@@ -36,10 +33,11 @@ use tokio::{
 };
 
 use super::{
+    archived::Archived,
     feed::{Feed, FromSource, Tally},
     prefixes::{Dates, Plan, is_of_account, plan},
 };
-use crate::{filter::Filter, progress::plural};
+use crate::filter::Filter;
 
 /// Memory per object is fixed, so it may inflate to any size.
 const SETTINGS: Settings = Settings { limit_mib: None, other_mib: None, kept_bytes: KEPT_BYTES, needs_records: false };
@@ -66,8 +64,8 @@ pub struct Bucket {
     prefix: String,
     filter: Filter,
     dates: Option<Dates>,
-    /// The wanted log files that were listed and must be restored first.
-    archived: Arc<AtomicU64>,
+    /// The wanted log files that were listed.
+    pub archived: Archived,
 }
 
 /// A part of a bucket, in the order of the keys.
@@ -104,7 +102,7 @@ impl Bucket {
             prefix: prefix.to_owned(),
             filter: filter.clone(),
             dates: Dates::of(filter, OffsetDateTime::now_utc().date()),
-            archived: Arc::default(),
+            archived: Archived::new(name, prefix),
         })
     }
 
@@ -150,7 +148,7 @@ impl Bucket {
             reads.ended(read, target, &feed).await;
         }
         errors.extend(lister.await.unwrap_or_else(|error| vec![Error::new(error).context(BUG)]));
-        errors.extend(self.archived_sentence().map(Error::msg));
+        errors.extend(self.archived.sentence().map(Error::msg));
         errors
     }
 
@@ -220,25 +218,7 @@ impl Bucket {
 
     /// Counts the wanted ones of archived objects.
     pub fn set_aside(&self, archived: &[S3Object]) {
-        let wanted = archived.iter().filter(|object| self.wants(object)).count();
-        self.archived.fetch_add(wanted as u64, Ordering::Relaxed);
-    }
-
-    /// The number of wanted log files that must be restored first.
-    pub fn archived(&self) -> u64 {
-        self.archived.load(Ordering::Relaxed)
-    }
-
-    /// What to do about them.
-    pub fn archived_sentence(&self) -> Option<String> {
-        let archived = Some(self.archived()).filter(|archived| *archived > 0)?;
-        Some(format!(
-            "s3://{}/{} has {} in the storage class GLACIER or DEEP_ARCHIVE; restore them first (`aws s3api restore-object`, or \
-             S3 Batch Operations for many), then run the same command again",
-            self.name,
-            visible(&self.prefix, 1024),
-            plural(archived, "archived log file"),
-        ))
+        self.archived.add(archived.iter().filter(|object| self.wants(object)).count());
     }
 
     /// Whether a key has the requested dates and accounts, or none at all.

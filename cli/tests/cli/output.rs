@@ -170,6 +170,31 @@ fn explain_shows_each_condition() {
 }
 
 #[test]
+fn no_error_repeats_a_log() {
+    let long = "x".repeat(980_000);
+    let folder = folder("echo");
+    for (name, text) in [
+        ("string", json!(long).to_string()),
+        ("record", json!({ "Records": [long] }).to_string()),
+        ("needle", json!({ "Records": [format!("CompromisedKeyQuarantine{long}")] }).to_string()),
+        ("key", json!({ long.as_str(): "CompromisedKeyQuarantine" }).to_string()),
+        ("broken", format!("{{\"Records\":[{{\"AttachUserPolicy{long}")),
+    ] {
+        let file = folder.join(name);
+        fs::write(&file, text).unwrap();
+        let file = file.to_str().unwrap();
+        let found = scan(&[file]);
+        assert!(found.status == Some(2) && found.stderr.len() < 1000, "{name}: {} bytes", found.stderr.len());
+        let explained = scan(&["explain", file]);
+        assert!(
+            explained.stderr.len() < 1000 && explained.stdout.len() < 10_000,
+            "{name}: {} bytes",
+            explained.stderr.len()
+        );
+    }
+}
+
+#[test]
 fn explain_requires_exactly_one_record() {
     for (arguments, expected) in [
         (vec!["explain", "events/log-files/quarantined.json"], "it contains 6 records; choose one with --event-id"),
