@@ -1,9 +1,10 @@
-"""Operates a deployed stack.
+"""Operates a deployed stack. Needs Python 3 and boto3.
 
-    python tools/operate.py enable-eventbridge BUCKET [--yes]     Enable the bucket's EventBridge notifications
-    python tools/operate.py prove STACK [PREFIX]     Send a test record through the pipeline and wait for its alert
-    python tools/operate.py redrive STACK     Move all deliveries from the dead-letter queue to the delivery queue
-    python tools/operate.py output STACK NAME     Print an output of the stack
+    python3 operate.py enable-eventbridge BUCKET [--yes]     Enable the bucket's EventBridge notifications
+    python3 operate.py prove STACK [PREFIX]     Send a test record through the pipeline, wait for its alert, check the alarms
+    python3 operate.py alarms STACK     Check the alarms only
+    python3 operate.py redrive STACK     Move all deliveries from the dead-letter queue to the delivery queue
+    python3 operate.py output STACK NAME     Print an output of the stack
 
 Credentials and region are those of the AWS CLI. PREFIX is the part of the bucket's keys before `AWSLogs/`.
 """
@@ -67,7 +68,8 @@ def outputs(stack):
 
 
 def prove(stack, prefix=""):
-    """Puts a log file of account 000000000000 into the bucket and waits for its alert. All subscribers receive it."""
+    """Puts a log file of account 000000000000 into the bucket and waits for its alert, which all subscribers receive. Then checks
+    the alarms."""
     out, sns = outputs(stack), boto3.client("sns")
     for name, what in (("AlertTopicArn", "alerts"), ("OperationsTopicArn", "alarms")):
         attributes = sns.get_topic_attributes(TopicArn=out[name])["Attributes"]
@@ -106,6 +108,49 @@ def prove(stack, prefix=""):
                 print("Subscription filters work on the message body only: SNS drops the message attributes.")
             else:
                 print("Subscription filters work on the message body and on the message attributes.")
+    alarms(stack, LONGEST_SECONDS)
+
+
+def alarms(stack, seconds=0):
+    """Fails if an alarm of the stack is in ALARM. Waits for it to end: the metrics of a proof arrive minutes late."""
+    resources = boto3.client("cloudformation").describe_stack_resources(StackName=stack)["StackResources"]
+    names = {
+        each["PhysicalResourceId"]: each["LogicalResourceId"]
+        for each in resources
+        if each["ResourceType"] == "AWS::CloudWatch::Alarm"
+    }
+    if not names:
+        sys.exit(f"Stack {stack} has no alarms, so nobody would learn that it does not work. Deploy it again.")
+    cloudwatch, deadline, told = boto3.client("cloudwatch"), time.monotonic() + seconds, False
+    while True:
+        found = cloudwatch.describe_alarms(AlarmNames=list(names), AlarmTypes=["MetricAlarm"], MaxRecords=100)["MetricAlarms"]
+        alarming = [alarm for alarm in found if alarm["StateValue"] == "ALARM"]
+        if not alarming or time.monotonic() >= deadline:
+            break
+        if not told:
+            print(f"Waiting up to {seconds} s for {len(alarming)} alarms to end.")
+            told = True
+        time.sleep(10)
+    missing = names.keys() - {alarm["AlarmName"] for alarm in found}
+    if missing:
+        sys.exit(
+            f"Stack {stack} has lost alarms, so nobody would learn that it does not work. Deploy it again:"
+            f" {', '.join(sorted(names[name] for name in missing))}"
+        )
+    silenced = sorted(names[alarm["AlarmName"]] for alarm in found if not alarm["ActionsEnabled"])
+    if silenced:
+        sys.exit(
+            f"These alarms of stack {stack} notify nobody, since their actions are disabled: {', '.join(silenced)}. Enable"
+            " them (`aws cloudwatch enable-alarm-actions`). Then run the command again."
+        )
+    if alarming:
+        sys.exit(
+            f"Alarms of stack {stack} are in ALARM. Those that were before their subscription was confirmed have notified"
+            " nobody. Do what each says, then run the command again.\n"
+            + "\n".join(f"  {names[alarm['AlarmName']]}: {alarm.get('AlarmDescription', '')}" for alarm in alarming)
+        )
+    waiting = sum(alarm["StateValue"] == "INSUFFICIENT_DATA" for alarm in found)
+    print(f"No alarm is in ALARM: {len(found)} checked, {waiting} of them without data so far.")
 
 
 def proof(prefix):
@@ -201,6 +246,8 @@ def main():
             enable_eventbridge(bucket, "--yes" in options)
         case ["prove", stack, *prefix] if len(prefix) < 2:
             prove(stack, *prefix)
+        case ["alarms", stack]:
+            alarms(stack)
         case ["redrive", stack]:
             redrive(stack)
         case ["output", stack, name]:

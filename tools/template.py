@@ -103,7 +103,14 @@ def resolve(template, parameters):
         return {"Fn::Sub": text} if "${" in text else text
 
     def replace(value):
-        return f"${{{value['Ref']}}}" if isinstance(value, dict) else value
+        match value:
+            case {"Ref": name}:
+                return f"${{{name}}}"
+            case {"Fn::GetAtt": [name, attribute]}:
+                return f"${{{name}.{attribute}}}"
+            case {"Fn::Sub": text}:
+                return text
+        return value
 
     def wanted(section):
         return {name: walk(each) for name, each in template[section].items() if condition_of(each)}
