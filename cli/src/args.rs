@@ -98,6 +98,16 @@ Exit status: 0 every log file is in the queue, 2 something is not.",
     /// Print the rules
     #[command(after_help = "Exit status: 0 the rules are printed.")]
     Rules(RulesArgs),
+    /// Print the completions of a shell
+    #[command(after_help = "\
+Example:
+  quarantine-scan completions bash > ~/.local/share/bash-completion/completions/quarantine-scan
+
+Exit status: 0 the completions are printed.")]
+    Completions(CompletionsArgs),
+    /// Write the man pages into a folder
+    #[command(after_help = "Exit status: 0 the pages are written.")]
+    Man(ManArgs),
 }
 
 #[derive(Args)]
@@ -209,6 +219,20 @@ pub struct RulesArgs {
     /// The format of the result
     #[arg(long, value_enum, default_value_t)]
     pub format: RulesFormat,
+}
+
+#[derive(Args)]
+pub struct CompletionsArgs {
+    /// The shell
+    #[arg(value_enum, value_name = "SHELL")]
+    pub shell: clap_complete::Shell,
+}
+
+#[derive(Args)]
+pub struct ManArgs {
+    /// The folder, such as ~/.local/share/man/man1
+    #[arg(value_name = "FOLDER")]
+    pub folder: PathBuf,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]

@@ -3,5 +3,6 @@
 pub mod enqueue;
 pub mod explain;
 pub mod find;
+pub mod generated;
 pub mod replay;
 pub mod rules;

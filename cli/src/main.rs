@@ -26,7 +26,7 @@ use anyhow::anyhow;
 use clap::Parser;
 
 use args::{Arguments, Command};
-use command::{enqueue, explain, find, replay, rules};
+use command::{enqueue, explain, find, generated, replay, rules};
 use progress::say;
 use status::Status;
 
@@ -54,6 +54,8 @@ fn run(arguments: Arguments) -> anyhow::Result<Status> {
             )),
             Command::Explain(explain) => explain::run(&explain),
             Command::Rules(rules) => rules::run(&rules),
+            Command::Completions(completions) => generated::completions(&completions),
+            Command::Man(man) => generated::man(&man),
         }
     });
     // A blocked read of standard input cannot be interrupted. It is abandoned.

@@ -29,7 +29,7 @@ fn on_terminal(columns: usize, text: &str, arguments: &[&str]) -> Run {
 #[test]
 fn help_lists_every_option_and_shows_examples() {
     let mut text = String::new();
-    for command in ["", "find", "replay", "enqueue", "explain", "rules"] {
+    for command in ["", "find", "replay", "enqueue", "explain", "rules", "completions", "man"] {
         let arguments: Vec<&str> = [command, "--help"].into_iter().filter(|argument| !argument.is_empty()).collect();
         let help = scan(&arguments);
         assert_eq!(help.status, Some(0));
@@ -38,6 +38,26 @@ fn help_lists_every_option_and_shows_examples() {
     assert_snapshot("scan_help", &text);
     assert_eq!(scan(&[]).status, Some(2));
     assert!(scan(&["--version"]).stdout.starts_with("quarantine-scan "));
+}
+
+#[test]
+fn completions_and_man_pages_name_the_commands_and_options() {
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let script = scan(&["completions", shell]);
+        assert_eq!(script.status, Some(0), "{shell}");
+        for name in ["enqueue", "dedup-period-minutes"] {
+            assert!(script.stdout.contains(name), "{shell} {name}");
+        }
+    }
+    let pages = folder("man").join("man1");
+    let written = scan(&["man", pages.to_str().unwrap()]);
+    assert_eq!((written.status, written.stdout.as_str(), written.stderr.as_str()), (Some(0), "", ""));
+    let page = |name: &str| fs::read_to_string(pages.join(name)).unwrap();
+    assert!(page("quarantine-scan.1").contains("quarantine\\-scan\\-replay(1)"));
+    assert!(page("quarantine-scan-enqueue.1").contains("CloudTrail delivers late"));
+    let refused = scan(&["man", "Cargo.toml"]);
+    assert_eq!(refused.status, Some(2));
+    assert!(refused.stderr.starts_with("error: cannot write the man pages into Cargo.toml: "), "{}", refused.stderr);
 }
 
 #[test]
