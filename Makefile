@@ -4,12 +4,20 @@
 #   make demo           run the function on a local AWS: a log file goes in, the alert comes out
 #   make test           run all tests
 #   make check          run everything that CI runs: formatting, lints, tests, template gates, the deployed stack
-#   make deployed       deploy the stack with `sam deploy` on the local AWS, from each source, and operate it
+#   make deployed       deploy the bundle with `sam deploy` on the local AWS, from each source, and operate it
+#   make deny           check the licences and sources of all dependencies
+#   make advisories     check the dependencies against the RustSec advisory database
 #   make invoke         run one invocation under cargo-lambda (EVENT=events/….json)
 #   make docs           update the generated part of docs/rules.md
 #   make bench          measure the scan and the function against their limits
 #   make bench-peers    measure the scan against other tools
 #   make bench-archive  measure quarantine-scan on a million records against other tools
+#
+# What a release contains, into dist/:
+#
+#   make bundle         the function and its template, for `sam deploy` without Rust
+#   make archive        quarantine-scan with completions and man pages
+#   make wheel          quarantine-scan for pip, pipx and uvx
 #
 # With your AWS credentials, for a stack of yours (STACK=quarantine-alert):
 #
@@ -22,6 +30,7 @@
 
 STACK ?= quarantine-alert
 ARCHITECTURE ?= x86_64
+PLATFORM ?= $(shell uname -s | tr A-Z a-z)-$(shell uname -m)
 REAL ?= tests/data/invictus/CloudTrail
 EVENT ?= events/s3-object-created.json
 BOOTSTRAP = target/debug/quarantine-alert
@@ -32,8 +41,8 @@ BENCHES = target/benches/release
 unexport PYTHONDONTWRITEBYTECODE
 export SAM_CLI_TELEMETRY = 0
 
-.PHONY: scan demo test invoke bench bench-peers bench-archive benches docs deployed check fmt clippy gates local sam checkov \
-	enable-eventbridge build deploy prove redrive logs delete clean
+.PHONY: scan demo test invoke bench bench-peers bench-archive benches docs deployed release check fmt clippy gates deny advisories local sam \
+	checkov release-tools enable-eventbridge linux build bundle archive wheel deploy prove redrive logs delete clean
 
 # Exit status 1 means that incidents were found.
 scan:
@@ -73,11 +82,19 @@ benches:
 docs: local
 	UPDATE_DOCS=1 cargo test --locked --test function -- docs::rules
 
-check: fmt clippy test gates deployed
+check: fmt clippy test gates deployed release deny
 
 deployed: local sam
 	cargo build --locked
 	$(PYTHON) tests/deployed.py $(BOOTSTRAP)
+
+# The development build, so that the tests need no release build.
+release: local release-tools
+	cargo build --locked
+	rm -rf target/release-test
+	.tools/release/bin/maturin build --quiet --locked --manifest-path cli/Cargo.toml --out target/release-test
+	$(PYTHON) tools/bundle.py scan target/debug/quarantine-scan $(PLATFORM) target/release-test
+	$(PYTHON) tests/release.py target/release-test/*.whl target/release-test/*.tar.gz
 
 fmt:
 	cargo fmt --all --check
@@ -88,17 +105,44 @@ clippy:
 gates: local sam checkov
 	.tools/local/bin/cfn-lint -a cfn_lint_serverless.rules -t template.yaml
 	$(PYTHON) tools/template.py combinations
+	$(PYTHON) tests/alarms.py
 	AWS_DEFAULT_REGION=us-east-1 .tools/sam/bin/sam validate
 	AWS_DEFAULT_REGION=us-east-1 .tools/sam/bin/sam validate --lint
 	.tools/checkov/bin/checkov -f template.yaml --framework cloudformation --compact --quiet --skip-download
 
+deny: release-tools
+	.tools/release/bin/cargo-deny --locked check bans licenses sources
+
+# Needs the internet, for the database of advisories, so it is not part of check.
+advisories: release-tools
+	.tools/release/bin/cargo-deny --locked check advisories
+
 enable-eventbridge: local
 	@$(PYTHON) tools/operate.py enable-eventbridge $(BUCKET)
 
+# cargo-lambda calls the machine's own cargo and linker, which build for Lambda only on Linux.
+linux:
+	@test "$$(uname -s)" = Linux || { echo "This builds the function for Lambda, which needs Linux. On other systems, deploy the\
+	 bundle of a release (docs/deploy.md), or run make in a Linux container or in AWS CloudShell." >&2; exit 1; }
+
 # cargo builds for the machine's own architecture. For another, cargo-lambda needs zig.
-build: local sam
+build: linux local sam
 	PATH="$(CURDIR)/.tools/local/bin:$$PATH" $(if $(filter $(ARCHITECTURE),$(subst aarch64,arm64,$(shell uname -m))),CARGO_LAMBDA_COMPILER=cargo) \
 		.tools/sam/bin/sam build --parameter-overrides Architecture=$(ARCHITECTURE)
+	$(PYTHON) tools/glibc.py .aws-sam/build/Function/bootstrap
+
+bundle: build
+	$(PYTHON) tools/bundle.py function .aws-sam/build/Function/bootstrap $(ARCHITECTURE) dist
+
+archive: local
+	cargo build --locked --release -p quarantine-scan
+	$(if $(findstring linux,$(PLATFORM)),$(PYTHON) tools/glibc.py target/release/quarantine-scan)
+	$(PYTHON) tools/bundle.py scan target/release/quarantine-scan $(PLATFORM) dist
+
+# maturin refuses a program that needs a newer glibc than manylinux_2_34 has.
+wheel: release-tools
+	.tools/release/bin/maturin build --release --locked --manifest-path cli/Cargo.toml --out dist \
+		$(if $(findstring linux,$(PLATFORM)),--compatibility manylinux_2_34)
 
 deploy: build
 	.tools/sam/bin/sam deploy --guided --stack-name $(STACK)
@@ -121,6 +165,7 @@ env = .tools/$(1)-$(firstword $(shell sha256sum tools/$(1).txt | cut -c1-12)).st
 local: $(call env,local)
 sam: $(call env,sam)
 checkov: $(call env,checkov)
+release-tools: $(call env,release)
 
 .tools/local-%.stamp: tools/local.txt
 	rm -rf .tools/local .tools/local-*.stamp
@@ -129,17 +174,14 @@ checkov: $(call env,checkov)
 	.tools/local/bin/uv pip install -q --no-deps --python $(PYTHON) -r $<
 	touch $@
 
-.tools/sam-%.stamp: tools/sam.txt | local
-	rm -rf .tools/sam .tools/sam-*.stamp
-	.tools/local/bin/uv venv -q .tools/sam
-	.tools/local/bin/uv pip install -q --no-deps --python .tools/sam/bin/python -r $<
-	touch $@
-
-.tools/checkov-%.stamp: tools/checkov.txt | local
-	rm -rf .tools/checkov .tools/checkov-*.stamp
-	.tools/local/bin/uv venv -q .tools/checkov
-	.tools/local/bin/uv pip install -q --no-deps --python .tools/checkov/bin/python -r $<
-	touch $@
+define environment
+.tools/$(1)-%.stamp: tools/$(1).txt | local
+	rm -rf .tools/$(1) .tools/$(1)-*.stamp
+	.tools/local/bin/uv venv -q .tools/$(1)
+	.tools/local/bin/uv pip install -q --no-deps --python .tools/$(1)/bin/python -r $$<
+	touch $$@
+endef
+$(foreach name,sam checkov release,$(eval $(call environment,$(name))))
 
 clean:
-	rm -rf target .tools .aws-sam
+	rm -rf target .tools .aws-sam dist

@@ -1,6 +1,8 @@
-"""Tests the stack as a user deploys it, on the local AWS: `sam deploy` for each source, and every operator command.
+"""Tests the stack as a user deploys it, on the local AWS: `sam deploy` of the bundle for each source, and every operator command.
 
     python tests/deployed.py BOOTSTRAP
+
+The programs of the tests are those of the bundle: its template, its function.zip and its operate.py.
 
 Resources that the local AWS rejects are removed from the template first (REFUSED in tools/local_aws.py). It cannot
 create a trail, so for new-trail the tests cover the bucket, its policy and everything after it.
@@ -11,7 +13,7 @@ import gzip
 import json
 import os
 import pathlib
-import shutil
+import platform
 import subprocess
 import sys
 import tempfile
@@ -20,9 +22,13 @@ import unittest
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tools"))
+import bundle  # noqa: E402
 import local_aws  # noqa: E402
 
 BOOTSTRAP = sys.argv.pop(1)
+ARCHITECTURE = {"aarch64": "arm64"}.get(platform.machine(), platform.machine())
+BUNDLES = tempfile.TemporaryDirectory()
+BUNDLE = bundle.function(BOOTSTRAP, ARCHITECTURE, BUNDLES.name)
 SAM = ROOT / ".tools/sam/bin/sam"
 KEY = "AWSLogs/123456789012/CloudTrail/us-east-1/2026/11/24/123456789012_CloudTrail_us-east-1_20261124T0305Z_{}.json.gz"
 
@@ -44,20 +50,23 @@ class Stack:
         result = subprocess.run([SAM, *arguments], cwd=self.folder, env=self.environment, capture_output=True, text=True)
         assert result.returncode == 0, result.stdout + result.stderr
 
+    def unpack(self):
+        subprocess.run(["tar", "xzf", BUNDLE], cwd=self.folder, check=True)
+        return self.folder / BUNDLE.name.removesuffix(".tar.gz")
+
     def deploy(self, **parameters):
-        shutil.copytree(pathlib.Path(BOOTSTRAP).parent, self.folder / "package", ignore=only_the_bootstrap, dirs_exist_ok=True)
-        (self.folder / "package" / pathlib.Path(BOOTSTRAP).name).rename(self.folder / "package/bootstrap")
-        (self.folder / "template.json").write_text(local_aws.template("package"))
+        unpacked = self.unpack()
+        (unpacked / "template.json").write_text(local_aws.template(unpacked / "template.yaml"))
         self.sam(
-            "deploy", "--template", "template.json", "--stack-name", "quarantine-alert", "--resolve-s3", "--no-progressbar",
-            "--no-confirm-changeset", "--no-fail-on-empty-changeset", "--capabilities", "CAPABILITY_IAM",
+            "deploy", "--template", unpacked / "template.json", "--stack-name", "quarantine-alert", "--resolve-s3",
+            "--no-progressbar", "--no-confirm-changeset", "--no-fail-on-empty-changeset", "--capabilities", "CAPABILITY_IAM",
             "--parameter-overrides", *(f"{name}={value}" for name, value in parameters.items()),
         )
         [description] = self.client("cloudformation").describe_stacks(StackName="quarantine-alert")["Stacks"]
         return {output["OutputKey"]: output["OutputValue"] for output in description["Outputs"]}
 
     def operate(self, *arguments):
-        command = [sys.executable, ROOT / "tools/operate.py", *arguments]
+        command = [sys.executable, self.unpack() / "operate.py", *arguments]
         return subprocess.run(command, env=self.environment, capture_output=True, text=True, stdin=subprocess.DEVNULL)
 
     def listen(self, topic):
@@ -96,10 +105,6 @@ class Stack:
             for stream in streams
             for event in logs.get_log_events(logGroupName=group, logStreamName=stream["logStreamName"])["events"]
         )
-
-
-def only_the_bootstrap(_, names):
-    return [name for name in names if name != pathlib.Path(BOOTSTRAP).name]
 
 
 def until(condition, seconds=90):
@@ -141,7 +146,7 @@ class Deployed(unittest.TestCase):
         sqs, events = stack.client("sqs"), stack.client("events")
         queue = sqs.get_queue_attributes(QueueUrl=out["DeliveryQueueUrl"], AttributeNames=["All"])["Attributes"]
         redrive = json.loads(queue["RedrivePolicy"])
-        self.assertEqual((queue["VisibilityTimeout"], int(redrive["maxReceiveCount"])), ("360", 5))
+        self.assertEqual((queue["VisibilityTimeout"], int(redrive["maxReceiveCount"])), ("365", 5))
         self.assertEqual(redrive["deadLetterTargetArn"], out["DeadLetterQueueArn"])
         rules = [rule for rule in events.list_rules()["Rules"] if "EventPattern" in rule]
         self.assertEqual(len(rules), 2)
@@ -286,10 +291,52 @@ class Deployed(unittest.TestCase):
         self.assertEqual(proved.returncode, 0, proved.stdout + proved.stderr)
         self.assertIn("The alert arrived: TEST IAM user proof-of-life-", proved.stdout)
         self.assertIn("Subscription filters work on the message body", proved.stdout)
+        alarms = stack.client("cloudwatch").describe_alarms()["MetricAlarms"]
+        self.assertGreater(len(alarms), 6)
+        self.assertIn(f"No alarm is in ALARM: {len(alarms)} checked, ", proved.stdout)
         # The proof leaves nothing in the bucket or on the topics.
         self.assertEqual(stack.client("s3").list_objects_v2(Bucket=bucket)["KeyCount"], 0)
         for topic in (out["AlertTopicArn"], out["OperationsTopicArn"]):
             self.assertEqual(len(stack.client("sns").list_subscriptions_by_topic(TopicArn=topic)["Subscriptions"]), 1)
+
+    def test_alarms_that_nobody_was_told_of_fail_the_check(self):
+        stack = self.stack()
+        stack.deploy(Source="existing-bucket", LogBucketName=self.bucket(stack))
+        cloudwatch = stack.client("cloudwatch")
+        fine = stack.operate("alarms", "quarantine-alert")
+        self.assertEqual((fine.returncode, fine.stderr), (0, ""))
+        [errors] = [each for each in cloudwatch.describe_alarms()["MetricAlarms"] if each["MetricName"] == "Errors"]
+        cloudwatch.set_alarm_state(AlarmName=errors["AlarmName"], StateValue="ALARM", StateReason="test")
+        alarming = stack.operate("alarms", "quarantine-alert")
+        self.assertEqual(alarming.returncode, 1)
+        self.assertIn(f"  FunctionErrorsAlarm: {errors['AlarmDescription']}", alarming.stderr)
+        cloudwatch.set_alarm_state(AlarmName=errors["AlarmName"], StateValue="OK", StateReason="test")
+        cloudwatch.delete_alarms(AlarmNames=[errors["AlarmName"]])
+        lost = stack.operate("alarms", "quarantine-alert")
+        self.assertEqual((lost.returncode, "has lost alarms" in lost.stderr, "FunctionErrorsAlarm" in lost.stderr), (1, True, True))
+
+    def test_the_packaged_template_takes_its_code_from_a_bucket(self):
+        stack = self.stack()
+        bucket, unpacked = self.bucket(stack), stack.unpack()
+        stack.client("s3").create_bucket(Bucket="code")
+        stack.client("s3").upload_file(unpacked / "function.zip", "code", "1/function.zip")
+        out = local_aws.create(
+            stack.client("cloudformation"), "quarantine-alert", local_aws.template(unpacked / "packaged.yaml"),
+            {"Source": "existing-bucket", "LogBucketName": bucket, "CodeBucket": "code", "CodeKey": "1/function.zip"},
+        )
+        self.alerts(stack, out, bucket)
+
+    def test_a_bundle_is_reproducible_and_its_checksums_are_true(self):
+        with tempfile.TemporaryDirectory() as folder:
+            again = bundle.function(BOOTSTRAP, ARCHITECTURE, folder)
+            self.assertEqual(again.read_bytes(), BUNDLE.read_bytes())
+        subprocess.run(["sha256sum", "--check", "--strict", f"{BUNDLE.name}.sha256"], cwd=BUNDLES.name, check=True)
+        unpacked = Stack(None, pathlib.Path(self.resources.enter_context(tempfile.TemporaryDirectory()))).unpack()
+        result = subprocess.run(
+            ["sha256sum", "--check", "--strict", "SHA256SUMS"], cwd=unpacked, check=True, capture_output=True, text=True
+        )
+        names = sorted(path.name for path in unpacked.iterdir())
+        self.assertEqual(len(result.stdout.splitlines()), len(names) - 1, names)
 
     def test_each_permission_is_required_and_no_alert_is_lost_without_it(self):
         # The local AWS itself polls the queue and writes the log, and requires no permission for that.

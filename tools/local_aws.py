@@ -8,7 +8,6 @@ Standard input also closes when the parent process is killed.
 
 import contextlib
 import ctypes
-import io
 import json
 import os
 import pathlib
@@ -21,16 +20,17 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-import zipfile
 
 import boto3
 import botocore.config
 from samtranslator.yaml_helper import yaml_parse
 
+import bundle
+
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 REGION = "us-east-1"
-# MiniStack supports neither trails nor metric math, and rejects any stack that contains them.
-REFUSED = ["Trail", "DeadLetterQueueGrowsAlarm", "NotDeliveredAlarm"]
+# MiniStack supports neither trails nor metric math, and rejects any stack that contains them. The dashboard names the alarms.
+REFUSED = ["Trail", "DeadLetterQueueGrowsAlarm", "NotDeliveredAlarm", "SilenceAlarm", "Dashboard"]
 
 
 def free_port():
@@ -112,10 +112,11 @@ def client(service, endpoint, account="123456789012"):
     )
 
 
-def template(code_uri):
-    """Returns template.yaml without what MiniStack rejects."""
-    whole = yaml_parse((ROOT / "template.yaml").read_text())
-    whole["Resources"]["Function"]["Properties"]["CodeUri"] = code_uri
+def template(path=ROOT / "template.yaml", code_uri=None):
+    """Returns the template without what MiniStack rejects."""
+    whole = yaml_parse(path.read_text())
+    if code_uri:
+        whole["Resources"]["Function"]["Properties"]["CodeUri"] = code_uri
     for name in REFUSED:
         del whole["Resources"][name]
     # MiniStack does not support TLS, so the TlsOnly statements would deny every request.
@@ -125,18 +126,18 @@ def template(code_uri):
 def deploy(endpoint, bootstrap, stack, parameters, account="123456789012"):
     """Creates a stack from template.yaml and returns its outputs."""
     s3, cloudformation = client("s3", endpoint, account), client("cloudformation", endpoint, account)
-    archive = io.BytesIO()
-    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as package:
-        entry = zipfile.ZipInfo("bootstrap")
-        entry.external_attr = 0o755 << 16
-        package.writestr(entry, pathlib.Path(bootstrap).read_bytes(), zipfile.ZIP_DEFLATED, 1)
     bucket = f"{stack}-code"
     s3.create_bucket(Bucket=bucket)
-    s3.put_object(Bucket=bucket, Key="function.zip", Body=archive.getvalue())
+    s3.put_object(Bucket=bucket, Key="function.zip", Body=bundle.zipped(pathlib.Path(bootstrap).read_bytes(), 1))
+    # Like `sam deploy`, replace the source folder with the address of the package.
+    return create(cloudformation, stack, template(code_uri=f"s3://{bucket}/function.zip"), parameters)
+
+
+def create(cloudformation, stack, body, parameters):
+    """Creates a stack and returns its outputs."""
     cloudformation.create_stack(
         StackName=stack,
-        # Like `sam deploy`, replace the source folder with the address of the package.
-        TemplateBody=template(f"s3://{bucket}/function.zip"),
+        TemplateBody=body,
         Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
         Parameters=[{"ParameterKey": name, "ParameterValue": value} for name, value in parameters.items()],
     )
