@@ -123,7 +123,7 @@ enable-eventbridge: local
 # cargo-lambda calls the machine's own cargo and linker, which build for Lambda only on Linux.
 linux:
 	@test "$$(uname -s)" = Linux || { echo "This builds the function for Lambda, which needs Linux. On other systems, deploy the\
-	 bundle of a release (docs/deploy.md), or run make in a Linux container or in AWS CloudShell." >&2; exit 1; }
+	 bundle of a release (docs/deploy.md), or run make in a Linux container." >&2; exit 1; }
 
 # cargo builds for the machine's own architecture. For another, cargo-lambda needs zig.
 build: linux local sam
@@ -145,7 +145,7 @@ wheel: release-tools
 		$(if $(findstring linux,$(PLATFORM)),--compatibility manylinux_2_34)
 
 deploy: build
-	.tools/sam/bin/sam deploy --guided --stack-name $(STACK)
+	.tools/sam/bin/sam deploy --guided --stack-name $(STACK) --config-env $(STACK)
 
 prove: local
 	@$(PYTHON) tools/operate.py prove $(STACK) $(PREFIX)

@@ -309,7 +309,7 @@ class Deployed(unittest.TestCase):
         cloudwatch.set_alarm_state(AlarmName=errors["AlarmName"], StateValue="ALARM", StateReason="test")
         alarming = stack.operate("alarms", "quarantine-alert")
         self.assertEqual(alarming.returncode, 1)
-        self.assertIn(f"  FunctionErrorsAlarm: {errors['AlarmDescription']}", alarming.stderr)
+        self.assertIn(f"  {errors['AlarmName']}: {errors['AlarmDescription']}", alarming.stderr)
         cloudwatch.set_alarm_state(AlarmName=errors["AlarmName"], StateValue="OK", StateReason="test")
         cloudwatch.delete_alarms(AlarmNames=[errors["AlarmName"]])
         lost = stack.operate("alarms", "quarantine-alert")

@@ -3,6 +3,7 @@
     python tests/release.py WHEEL ARCHIVE
 """
 
+import ast
 import os
 import pathlib
 import re
@@ -66,6 +67,11 @@ class Release(unittest.TestCase):
                 refused = subprocess.run(["make", target], cwd=ROOT, env=environment, capture_output=True, text=True)
                 self.assertEqual(refused.returncode, 2)
                 self.assertIn("This builds the function for Lambda, which needs Linux.", refused.stderr)
+
+    def test_the_operators_script_runs_on_the_python_of_amazon_linux_2023(self):
+        ast.parse((ROOT / "tools/operate.py").read_text(), feature_version=(3, 9))
+        with self.assertRaises(SyntaxError):
+            ast.parse("match 1:\n    case _:\n        pass", feature_version=(3, 9))
 
     def test_the_terraform_example_uses_the_names_of_the_packaged_template(self):
         example = re.search(r"```hcl\n(.*?)```", (ROOT / "docs/terraform.md").read_text(), re.DOTALL)[1]

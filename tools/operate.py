@@ -1,4 +1,4 @@
-"""Operates a deployed stack. Needs Python 3 and boto3.
+"""Operates a deployed stack. Needs Python 3.9 or newer, and boto3.
 
     python3 operate.py enable-eventbridge BUCKET [--yes]     Enable the bucket's EventBridge notifications
     python3 operate.py prove STACK [PREFIX]     Send a test record through the pipeline, wait for its alert, check the alarms
@@ -147,7 +147,7 @@ def alarms(stack, seconds=0):
         sys.exit(
             f"Alarms of stack {stack} are in ALARM. Those that were before their subscription was confirmed have notified"
             " nobody. Do what each says, then run the command again.\n"
-            + "\n".join(f"  {names[alarm['AlarmName']]}: {alarm.get('AlarmDescription', '')}" for alarm in alarming)
+            + "\n".join(f"  {alarm['AlarmName']}: {alarm.get('AlarmDescription', '')}" for alarm in alarming)
         )
     waiting = sum(alarm["StateValue"] == "INSUFFICIENT_DATA" for alarm in found)
     print(f"No alarm is in ALARM: {len(found)} checked, {waiting} of them without data so far.")
@@ -241,19 +241,19 @@ def redrive(stack):
 
 
 def main():
-    match sys.argv[1:]:
-        case ["enable-eventbridge", bucket, *options] if set(options) <= {"--yes"}:
-            enable_eventbridge(bucket, "--yes" in options)
-        case ["prove", stack, *prefix] if len(prefix) < 2:
-            prove(stack, *prefix)
-        case ["alarms", stack]:
-            alarms(stack)
-        case ["redrive", stack]:
-            redrive(stack)
-        case ["output", stack, name]:
-            print(outputs(stack)[name])
-        case _:
-            sys.exit(__doc__)
+    command, *arguments = sys.argv[1:] or [""]
+    if command == "enable-eventbridge" and arguments[1:] in ([], ["--yes"]) and arguments:
+        enable_eventbridge(arguments[0], "--yes" in arguments)
+    elif command == "prove" and len(arguments) in (1, 2):
+        prove(*arguments)
+    elif command == "alarms" and len(arguments) == 1:
+        alarms(*arguments)
+    elif command == "redrive" and len(arguments) == 1:
+        redrive(*arguments)
+    elif command == "output" and len(arguments) == 2:
+        print(outputs(arguments[0])[arguments[1]])
+    else:
+        sys.exit(__doc__)
 
 
 if __name__ == "__main__":
