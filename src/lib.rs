@@ -24,5 +24,6 @@ pub mod message;
 pub mod related;
 pub mod rule;
 pub mod scan;
+pub mod trace;
 pub mod trail;
 pub mod untrusted;

@@ -146,7 +146,12 @@ impl Rules {
 
     /// A text in every record that a rule accepts.
     pub fn needles(&self) -> Needles {
-        Needles::new(self.0.iter().flat_map(|rule| rule.needles).cloned())
+        Needles::new(self.each_needle())
+    }
+
+    /// The same, to be searched for together with others.
+    pub fn each_needle(&self) -> impl Iterator<Item = Needle> {
+        self.0.iter().flat_map(|rule| rule.needles).cloned()
     }
 }
 

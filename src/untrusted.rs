@@ -16,7 +16,7 @@ use sha2::{Digest, Sha256};
 /// let name = quarantine_alert::untrusted::Untrusted::new("x");
 /// println!("{name}");
 /// ```
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Untrusted(String);
 
 /// A string is carried exactly up to this many bytes. A longer one is cut.
@@ -45,6 +45,11 @@ impl Untrusted {
     /// Whether serializing it cuts it.
     pub fn is_cut(&self) -> bool {
         self.is_longer_than(EXACT_BYTES)
+    }
+
+    /// The number of bytes in memory.
+    pub fn bytes(&self) -> usize {
+        size_of::<Untrusted>() + self.0.capacity()
     }
 
     pub fn is_longer_than(&self, bytes: usize) -> bool {

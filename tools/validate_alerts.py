@@ -1,4 +1,7 @@
-"""Validates alerts against schema/alert.schema.json: reads one per line and prints `ok` or the violations."""
+"""Validates alerts, or other results, against a schema: reads one per line and prints `ok` or the violations.
+
+    python tools/validate_alerts.py [NAME]     NAME.schema.json in schema/; alert if it is not given
+"""
 
 import json
 import pathlib
@@ -6,7 +9,8 @@ import sys
 
 import jsonschema
 
-SCHEMA = pathlib.Path(__file__).resolve().parent.parent / "schema/alert.schema.json"
+NAME = sys.argv[1] if len(sys.argv) > 1 else "alert"
+SCHEMA = pathlib.Path(__file__).resolve().parent.parent / f"schema/{NAME}.schema.json"
 
 validator = jsonschema.Draft202012Validator(json.loads(SCHEMA.read_text()))
 validator.check_schema(validator.schema)

@@ -1,11 +1,12 @@
 //! The command line → values that can be used.
 
-use std::{ffi::OsString, path::PathBuf};
+use std::path::PathBuf;
 
 use anyhow::bail;
 use clap::{Args, Parser, Subcommand, ValueEnum, builder::OsStringValueParser, builder::TypedValueParser};
 use quarantine_alert::{
     config::{DedupPeriod, HttpsFormat, Switch, TableName, TopicArn},
+    trace::identity::{Identity, IdentityError},
     trail::key::is_account_id,
 };
 use time::OffsetDateTime;
@@ -86,12 +87,17 @@ Exit status: 0 every log file is in the queue, 2 something is not.",
         mut_arg("until", |arg| arg.help(SEND_UNTIL).long_help(None)),
         mut_arg("account", |arg| arg.help(SEND_ACCOUNT)))]
     Enqueue(EnqueueArgs),
-    /// Show what a key did. This version cannot do it yet.
-    #[command(hide = true)]
-    Trace {
-        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
-        arguments: Vec<OsString>,
-    },
+    /// Show what a key did: its calls, what came from it, and what it left behind
+    ///
+    /// Follows the credentials and users that it got or made, to any depth and across accounts. Reads everything at most twice.
+    #[command(after_help = "\
+Examples:
+  quarantine-scan trace AKIAIOSFODNN7EXAMPLE s3://example-trail-logs --since 7d
+  quarantine-scan trace arn:aws:iam::123456789012:user/ci-deploy ~/logs --format json --output trace.json
+
+ndjson and csv are the timeline: one call a line.
+Exit status: 0 no calls found, 1 calls found, 2 something could not be read (calls or not).")]
+    Trace(TraceArgs),
     /// Show for one record which rule matches, or why none does, condition by condition
     #[command(after_help = "Exit status: 0 no rule matches, 1 a rule matches, 2 the record could not be read.")]
     Explain(ExplainArgs),
@@ -202,6 +208,35 @@ pub struct EnqueueArgs {
     /// Keep the progress in FILE, and resume from there
     #[arg(long, value_name = "FILE")]
     pub resume: Option<PathBuf>,
+}
+
+#[derive(Args)]
+pub struct TraceArgs {
+    /// An access key id, or the ARN of a user, a role or a session; several with commas
+    #[arg(value_name = "IDENTITY", value_parser = identities)]
+    pub identities: Identities,
+    #[command(flatten)]
+    pub search: SearchArgs,
+    /// Only follow what came from the identity by at most NUMBER steps; without it, to any depth
+    #[arg(long, value_name = "NUMBER")]
+    pub depth: Option<usize>,
+    /// Do not follow what came from the identity; the same as --depth 0
+    #[arg(long, conflicts_with = "depth")]
+    pub no_follow: bool,
+    /// The format of the result; ndjson and csv are the timeline
+    #[arg(long, value_enum, default_value_t)]
+    pub format: Format,
+    /// Write the result to FILE instead of standard output
+    #[arg(long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+}
+
+/// One argument, so not a list for the command line.
+#[derive(Clone, Debug)]
+pub struct Identities(pub Vec<Identity>);
+
+fn identities(text: &str) -> Result<Identities, IdentityError> {
+    Identity::parse_list(text).map(Identities)
 }
 
 #[derive(Args)]

@@ -6,3 +6,4 @@ pub mod find;
 pub mod generated;
 pub mod replay;
 pub mod rules;
+pub mod trace;

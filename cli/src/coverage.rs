@@ -42,6 +42,11 @@ impl Coverage {
         self.unread_count == 0 && self.stopped.is_none()
     }
 
+    /// The files that were not read, and why the search ended early.
+    pub fn unread_lines(&self) -> impl Iterator<Item = &str> {
+        self.unread.iter().chain(&self.stopped).map(String::as_str)
+    }
+
     pub fn done(&self) -> u64 {
         self.scanned + self.empty + self.skipped + self.unread_count
     }

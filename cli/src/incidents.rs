@@ -1,12 +1,21 @@
 //! Matches → incidents, by the function's own decisions, in the order of event time.
 
-use std::{collections::HashMap, time::Duration};
+use std::{
+    cmp::Reverse,
+    collections::{HashMap, HashSet},
+    time::Duration,
+};
 
 use quarantine_alert::{
+    alert::Occurrences,
+    config::DedupPeriod,
     dedup::{Claim, Decision, Document},
     engine::pending::PendingMatch,
+    trail::time::rfc3339,
 };
 use time::OffsetDateTime;
+
+use crate::matches::RowKey;
 
 /// The first match of an incident.
 pub struct FirstMatch {
@@ -35,5 +44,22 @@ pub fn group(
             incidents.push(FirstMatch { pending, claim });
         }
     }
+    incidents
+}
+
+/// The incidents of sorted matches, the newest first: it is asked about first. Where occurrences are counted, an incident is one
+/// row, at its first match.
+pub fn newest_first(matches: Vec<PendingMatch>, occurrences: &HashMap<RowKey, Occurrences>) -> Vec<FirstMatch> {
+    let mut incidents = group(matches, DedupPeriod::default().duration(), HashMap::new());
+    let mut rows = HashSet::new();
+    incidents.retain(|incident| {
+        let row = RowKey::of(&incident.pending);
+        !occurrences.contains_key(&row) || rows.insert(row)
+    });
+    incidents.reverse();
+    incidents.sort_by_cached_key(|incident| {
+        let last = occurrences.get(&RowKey::of(&incident.pending)).and_then(|seen| seen.last_event_time.clone());
+        Reverse(last.or(incident.pending.matched.facts.event_time.map(rfc3339)))
+    });
     incidents
 }

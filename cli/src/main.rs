@@ -22,11 +22,10 @@ mod stop;
 
 use std::process::ExitCode;
 
-use anyhow::anyhow;
 use clap::Parser;
 
 use args::{Arguments, Command};
-use command::{enqueue, explain, find, generated, replay, rules};
+use command::{enqueue, explain, find, generated, replay, rules, trace};
 use progress::say;
 use status::Status;
 
@@ -48,10 +47,7 @@ fn run(arguments: Arguments) -> anyhow::Result<Status> {
             Command::Find(find) => find::run(find).await,
             Command::Replay(replay) => replay::run(replay).await,
             Command::Enqueue(enqueue) => enqueue::run(enqueue).await,
-            // The alerts already name it. Without this, it would be a path for `find`.
-            Command::Trace { .. } => Err(anyhow!(
-                "this version has no trace yet; use the command `aws cloudtrail lookup-events` of the alert's runbook"
-            )),
+            Command::Trace(trace) => trace::run(trace).await,
             Command::Explain(explain) => explain::run(&explain),
             Command::Rules(rules) => rules::run(&rules),
             Command::Completions(completions) => generated::completions(&completions),

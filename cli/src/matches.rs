@@ -41,29 +41,38 @@ pub struct Findings {
 
 /// Searches for matches of the rules.
 pub async fn find(arguments: &SearchArgs, filter: &Filter, stop: &Stop) -> Findings {
-    let rules = Rules::new(OptionalRules {
-        denied: arguments.denied_attempts.is_on(),
-        enforced: arguments.enforced_denials.is_on(),
-    });
-    let needles = rules.needles();
-    let mut sink = Matches { rules, matches: Vec::new(), thinned: Thinned::default(), bytes: 0 };
-    let (coverage, sources) = search(&arguments.paths, needles, filter, &mut sink, stop).await;
+    let mut sink = Matches::of_rules(arguments);
+    let (coverage, sources) = search(&arguments.paths, sink.rules.needles(), filter, &mut sink, stop).await;
     let count = sink.count();
-    let (mut matches, occurrences) = sink.thinned.finish();
-    matches.append(&mut sink.matches);
-    sort(&mut matches);
+    let (matches, occurrences) = sink.finish();
     Findings { matches, count, occurrences, coverage, sources }
 }
 
 /// Collects the matches of the rules.
-struct Matches {
-    rules: Rules,
+pub struct Matches {
+    pub rules: Rules,
     matches: Vec<PendingMatch>,
     thinned: Thinned,
     bytes: usize,
 }
 
 impl Matches {
+    pub fn of_rules(arguments: &SearchArgs) -> Matches {
+        let rules = Rules::new(OptionalRules {
+            denied: arguments.denied_attempts.is_on(),
+            enforced: arguments.enforced_denials.is_on(),
+        });
+        Matches { rules, matches: Vec::new(), thinned: Thinned::default(), bytes: 0 }
+    }
+
+    /// The sorted matches, and how many there were of those that are thinned.
+    pub fn finish(mut self) -> (Vec<PendingMatch>, HashMap<RowKey, Occurrences>) {
+        let (mut matches, occurrences) = self.thinned.finish();
+        matches.append(&mut self.matches);
+        sort(&mut matches);
+        (matches, occurrences)
+    }
+
     fn count(&self) -> u64 {
         self.matches.len() as u64 + self.thinned.count()
     }

@@ -1,8 +1,9 @@
 //! The result, in the requested format: the only module that writes it.
 
 mod csv;
-mod json;
+pub mod json;
 mod table;
+pub mod trace;
 
 use std::{
     fs::{self, File},

@@ -2,6 +2,7 @@
 
 use std::{borrow::Cow, collections::BTreeSet};
 
+use aho_corasick::AhoCorasick;
 use memchr::memmem::Finder;
 use serde::Serialize;
 
@@ -48,12 +49,51 @@ const fn is_needle(text: &[u8]) -> bool {
 
 /// A set of needles. Finding one is a hint: parsed fields decide.
 pub struct Needles {
-    finders: Vec<Finder<'static>>,
+    finders: Finders,
     escape: Finder<'static>,
     /// `\u00` followed by one of these digits could be an escaped character of a needle.
     escape_digits: &'static [u8],
     /// One less than the longest byte string that is searched for.
     overlap: usize,
+}
+
+/// A few needles are found fastest one by one, many at once.
+enum Finders {
+    Few(Vec<Finder<'static>>),
+    Many(Box<AhoCorasick>),
+}
+
+/// So many passes over a block cost about as much as one for all needles.
+const FEW: usize = 12;
+
+impl Finders {
+    fn new(needles: &BTreeSet<Needle>) -> Finders {
+        let few = || needles.iter().map(|needle| Finder::new(needle.0.as_bytes()).into_owned()).collect();
+        if needles.len() <= FEW {
+            return Finders::Few(few());
+        }
+        // It only fails for more needles than memory holds.
+        let many = AhoCorasick::new(needles.iter().map(|needle| needle.0.as_bytes()));
+        many.map_or_else(|_| Finders::Few(few()), |many| Finders::Many(many.into()))
+    }
+
+    fn are_in(&self, text: &[u8]) -> bool {
+        match self {
+            Finders::Few(finders) => finders.iter().any(|finder| finder.find(text).is_some()),
+            Finders::Many(automaton) => automaton.is_match(text),
+        }
+    }
+
+    /// Where the last needle ends.
+    fn last_in(&self, text: &[u8]) -> Option<usize> {
+        match self {
+            Finders::Few(finders) => {
+                let last = |finder: &Finder<'_>| finder.find_iter(text).last().map(|at| at + finder.needle().len());
+                finders.iter().filter_map(last).max()
+            }
+            Finders::Many(automaton) => automaton.find_overlapping_iter(text).last().map(|found| found.end()),
+        }
+    }
 }
 
 /// `\u004`: the part of an escape that must be seen at once.
@@ -67,7 +107,7 @@ impl Needles {
         // Ordinary records contain `\u003c`, `\u003d` and `\u003e`: `\u003` matters only if it could hide a digit.
         let has_digit = needles.iter().any(|needle| needle.0.bytes().any(|byte| byte.is_ascii_digit()));
         Needles {
-            finders: needles.iter().map(|needle| Finder::new(needle.0.as_bytes()).into_owned()).collect(),
+            finders: Finders::new(&needles),
             escape: Finder::new(r"\u00").into_owned(),
             escape_digits: if has_digit { b"34567" } else { b"4567" },
             overlap: longest.max(ESCAPE_BYTES) - 1,
@@ -76,13 +116,12 @@ impl Needles {
 
     /// Whether the text contains a needle, or an escape that may hide one.
     pub fn found_in(&self, text: &[u8]) -> bool {
-        self.finders.iter().any(|finder| finder.find(text).is_some()) || self.escapes(text).next().is_some()
+        self.finders.are_in(text) || self.escapes(text).next().is_some()
     }
 
     /// Whether JSON text contains a needle, escaped or not.
     pub(super) fn written_in(&self, json: &[u8]) -> bool {
-        let is_in = |text: &[u8]| self.finders.iter().any(|finder| finder.find(text).is_some());
-        is_in(json) || self.escapes(json).next().is_some() && is_in(&self.unescaped(json))
+        self.finders.are_in(json) || self.escapes(json).next().is_some() && self.finders.are_in(&self.unescaped(json))
     }
 
     /// The text with its `\u00…` escapes replaced.
@@ -100,12 +139,6 @@ impl Needles {
         }
         text.extend_from_slice(rest);
         text
-    }
-
-    /// Where the last needle ends.
-    fn last_in(&self, text: &[u8]) -> Option<usize> {
-        let last = |finder: &Finder<'_>| finder.find_iter(text).last().map(|at| at + finder.needle().len());
-        self.finders.iter().filter_map(last).max()
     }
 
     /// The ends of all escapes that may hide a character of a needle.
@@ -162,7 +195,7 @@ impl<'n> Search<'n> {
 
     fn search(&mut self, text: &[u8], start: u64) {
         let position = |end: Option<usize>| end.map(|end| start + end as u64);
-        self.last_needle = self.last_needle.max(position(self.needles.last_in(text)));
+        self.last_needle = self.last_needle.max(position(self.needles.finders.last_in(text)));
         self.last_escape = self.last_escape.max(position(self.needles.escapes(text).last()));
     }
 }
@@ -187,12 +220,17 @@ mod tests {
 
     #[test]
     fn the_last_needle_is_found_across_every_block_border() {
-        let needles = needles(&["QuarantineX", "Attach"]);
+        let few = needles(&["QuarantineX", "Attach"]);
+        let others = (b'a'..=b'z').map(|letter| Needle::new(format!("x{}x", char::from(letter))).unwrap());
+        let many = Needles::new(others.chain([Needle::fixed("QuarantineX"), Needle::fixed("Attach")]));
+        assert!(matches!((&few.finders, &many.finders), (Finders::Few(_), Finders::Many(_))));
         for (text, end) in
             [("..Attach....QuarantineX..", 23), ("..QuarantineX....Attach.", 23), (r"...\u0051uar....", 8)]
         {
-            for size in 1..=text.len() {
-                let mut search = Search::new(&needles);
+            for (needles, size) in
+                [&few, &many].into_iter().flat_map(|each| (1..=text.len()).map(move |size| (each, size)))
+            {
+                let mut search = Search::new(needles);
                 text.as_bytes().chunks(size).for_each(|block| search.push(block));
                 assert_eq!(search.last_hint(), Some(end), "{text} in blocks of {size}");
             }

@@ -1,17 +1,13 @@
 //! Prints the incidents in log files.
 
-use std::{
-    cmp::Reverse,
-    collections::{HashMap, HashSet},
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
-use quarantine_alert::{alert::Alert, config::DedupPeriod, trail::time::rfc3339};
+use quarantine_alert::alert::Alert;
 use time::OffsetDateTime;
 
 use crate::{
     args::FindArgs,
-    incidents::{FirstMatch, group},
+    incidents::{FirstMatch, newest_first},
     matches::{Findings, RowKey, find},
     output::Output,
     progress::{plural, say},
@@ -32,19 +28,7 @@ pub async fn run(arguments: FindArgs) -> anyhow::Result<Status> {
     let output = Output::open(arguments.output.as_deref(), arguments.format, arguments.color)?;
     let stop = Stop::on_signal()?;
     let Findings { matches, count, mut occurrences, coverage, sources } = find(&arguments.search, &filter, &stop).await;
-    let mut incidents = group(matches, DedupPeriod::default().duration(), HashMap::new());
-    // One row, at the first match, for the incidents whose occurrences are counted.
-    let mut rows = HashSet::new();
-    incidents.retain(|incident| {
-        let row = RowKey::of(&incident.pending);
-        !occurrences.contains_key(&row) || rows.insert(row)
-    });
-    // The newest first: it is asked about first.
-    incidents.reverse();
-    incidents.sort_by_cached_key(|incident| {
-        let last = occurrences.get(&RowKey::of(&incident.pending)).and_then(|seen| seen.last_event_time.clone());
-        Reverse(last.or(incident.pending.matched.facts.event_time.map(rfc3339)))
-    });
+    let incidents = newest_first(matches, &occurrences);
     let mut alerts = Vec::new();
     let mut with_related = 0;
     let started = Instant::now();

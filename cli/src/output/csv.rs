@@ -66,7 +66,7 @@ pub fn text(alerts: &[Alert]) -> anyhow::Result<String> {
 
 /// One line that is not a formula: a text that begins like one gets an apostrophe. IAM allows such names. In some languages
 /// a semicolon separates cells, and in some a wide character begins a formula.
-fn cell(text: &Untrusted) -> String {
+pub fn cell(text: &Untrusted) -> String {
     let is_formula = |part: &str| part.trim_start().starts_with(['=', '+', '-', '@', '|', '%', '＝', '＋', '－', '＠']);
     let text = text.visible(4096);
     let parts = text.split(';').map(|part| if is_formula(part) { format!("'{part}") } else { part.to_owned() });

@@ -11,6 +11,11 @@ pub fn array<T: Serialize>(values: &[T]) -> anyhow::Result<String> {
     Ok(if values.is_empty() { "[]\n".into() } else { format!("[\n{}\n]\n", values.join(",\n")) })
 }
 
+/// One value on one line.
+pub fn one<T: Serialize>(value: &T) -> anyhow::Result<String> {
+    Ok(one_line(value)? + "\n")
+}
+
 /// One value per line.
 pub fn lines<T: Serialize>(values: &[T]) -> anyhow::Result<String> {
     values.iter().map(|value| Ok(one_line(value)? + "\n")).collect()

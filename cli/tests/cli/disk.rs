@@ -273,13 +273,6 @@ fn denied_calls_of_a_user_are_one_row_with_first_last_and_count() {
 }
 
 #[test]
-fn the_trace_line_of_an_alert_is_not_taken_for_paths() {
-    let traced = scan(&["trace", "AKIAIOSFODNN7EXAMPLE", "--since=2026-11-23T03:02:11Z", "s3://example-trail-logs"]);
-    assert_eq!((traced.stdout.as_str(), traced.status), ("", Some(2)));
-    assert!(traced.stderr.contains("this version has no trace yet"), "{}", traced.stderr);
-}
-
-#[test]
 fn a_named_file_without_a_record_is_never_a_clean_result() {
     for text in [
         "{}",

@@ -9,6 +9,7 @@ mod disk;
 mod output;
 #[path = "../../../tests/support/mod.rs"]
 mod support;
+mod trace;
 
 use std::{
     fs,

