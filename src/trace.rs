@@ -9,6 +9,7 @@
 //! Nothing here does I/O: the command line reads the archive twice, once for 2 and once for the rest.
 
 pub mod call;
+pub mod calls;
 pub mod edges;
 pub mod identity;
 pub mod left_behind;

@@ -70,10 +70,11 @@ pub(super) fn response<'a>(fields: &Fields<'a>) -> Option<Fields<'a>> {
     fields.object("responseElements")
 }
 
-/// The event id of the record that this one replaces.
+/// The event id of the record that this one, an addendum, replaces.
 /// <https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-event-reference-record-contents.html>
-pub(super) fn original_event_id(record: &Record, fields: &Fields<'_>) -> Option<Untrusted> {
+pub fn replaced_by(record: &Record) -> Option<Untrusted> {
     find(record.raw.get().as_bytes(), b"addendum")?;
+    let fields = Fields::of(record.raw.get()).ok()?;
     fields.object("addendum")?.text("originalEventID").filter(|id| !id.is_empty()).map(Untrusted::new)
 }
 
@@ -84,7 +85,6 @@ pub struct Call {
     pub identity: usize,
     pub event_time: Option<OffsetDateTime>,
     pub event_id: Option<Untrusted>,
-    pub replaces: Option<Untrusted>,
     pub outcome: Outcome,
     pub account_id: String,
     pub region: Option<Untrusted>,
@@ -95,8 +95,8 @@ pub struct Call {
     pub user_agent: Option<Untrusted>,
     pub caller_arn: Option<Untrusted>,
     pub caller_account_id: Option<String>,
-    /// The user or role behind the call, with its account.
-    pub behind: Option<(String, Untrusted)>,
+    /// The user or role behind the call, in the caller's account.
+    pub behind: Option<Untrusted>,
     /// A service made it on the identity's behalf.
     pub is_on_behalf: bool,
     pub is_data_event: bool,
@@ -123,12 +123,10 @@ impl Call {
         let is_user = user.kind.as_ref().is_some_and(|kind| kind.test(|kind| kind == "IAMUser"));
         let issuer = user.session_issuer.as_ref().and_then(|issuer| issuer.user_name.clone());
         let behind = if is_user { user.user_name.clone() } else { issuer };
-        let caller_account_id = record.caller_account_id().map(str::to_owned);
         Some(Call {
             identity,
             event_time: record.event_time,
             event_id: record.event_id.clone(),
-            replaces: original_event_id(record, &fields),
             outcome,
             account_id: record.account_id().to_owned(),
             region: record.aws_region.clone(),
@@ -138,30 +136,14 @@ impl Call {
             source_ip_address: record.source_ip_address.clone(),
             user_agent: record.user_agent.clone(),
             caller_arn: user.arn.clone(),
-            behind: caller_account_id.clone().zip(behind),
-            caller_account_id,
+            behind,
+            caller_account_id: record.caller_account_id().map(str::to_owned),
             is_on_behalf: invoked_by.is_some_and(|service| !service.is_empty()),
             is_data_event: fields.is("eventCategory", "Data") || fields.value::<bool>("managementEvent") == Some(false),
             resources,
             is_access,
             left,
         })
-    }
-}
-
-impl Call {
-    /// About how many bytes of memory it takes.
-    pub fn bytes(&self) -> usize {
-        let texts = [
-            &self.event_id,
-            &self.region,
-            &self.error_code,
-            &self.source_ip_address,
-            &self.user_agent,
-            &self.caller_arn,
-        ];
-        let texts = texts.into_iter().flatten().chain(&self.resources).chain(self.left.iter().map(|left| &left.id));
-        size_of::<Call>() + texts.map(Untrusted::bytes).sum::<usize>() + 128
     }
 }
 
@@ -193,8 +175,12 @@ fn accessed(record: &Record, fields: &Fields<'_>) -> Vec<Untrusted> {
 
 /// What a call was about.
 fn about(fields: &Fields<'_>, left: &[Left]) -> Vec<Untrusted> {
+    // The parameters that name what most calls are about.
+    const NAMED: &str = "{requestParameters.roleArn|requestParameters.roleName|requestParameters.userName|\
+                         requestParameters.bucketName|requestParameters.functionName|requestParameters.secretId|\
+                         requestParameters.instanceId|requestParameters.name}";
     let first = left.first().map(|left| left.id.clone()).or_else(|| resource_arns(fields).into_iter().next());
-    first.into_iter().collect()
+    first.or_else(|| left_behind::texts(NAMED, fields).into_iter().next()).into_iter().collect()
 }
 
 fn resource_arns(fields: &Fields<'_>) -> Vec<Untrusted> {

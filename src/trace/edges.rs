@@ -8,7 +8,7 @@ use std::{
 use time::OffsetDateTime;
 
 use super::{
-    call::{Outcome, original_event_id, response},
+    call::{Outcome, response},
     identity::{Caller, Identity},
 };
 use crate::{
@@ -53,8 +53,6 @@ pub struct Edge {
     pub caller: Caller,
     pub gives: Identity,
     pub via: Via,
-    /// The call that this record replaces.
-    pub replaces: Option<Untrusted>,
 }
 
 /// The record that proves an edge.
@@ -102,7 +100,7 @@ impl Edge {
             event_id: record.event_id.clone(),
             event_time: record.event_time,
         };
-        Some(Edge { caller: Caller::of(record), gives, via, replaces: original_event_id(record, &fields) })
+        Some(Edge { caller: Caller::of(record), gives, via })
     }
 }
 
@@ -127,13 +125,13 @@ pub struct Identities {
 }
 
 impl Identities {
-    /// The identities that were asked for, and all that came from them by at most `depth` edges.
-    pub fn follow(roots: Vec<Identity>, edges: &[Edge], depth: usize) -> Identities {
+    /// The identities that were asked for, and all that came from them by at most `depth` edges. `replaced` are the ids of
+    /// the records that an addendum replaces.
+    pub fn follow(roots: Vec<Identity>, edges: &[Edge], replaced: &HashSet<Untrusted>, depth: usize) -> Identities {
         let mut identities = Identities::default();
         for identity in roots {
             identities.add(Traced { identity, parent: None, start: None, depth: 0 });
         }
-        let replaced: HashSet<&Untrusted> = edges.iter().filter_map(|edge| edge.replaces.as_ref()).collect();
         let is_replaced = |edge: &Edge| edge.via.event_id.as_ref().is_some_and(|id| replaced.contains(id));
         let mut by_caller: HashMap<&Untrusted, Vec<usize>> = HashMap::new();
         let mut by_user: HashMap<&(String, Untrusted), Vec<usize>> = HashMap::new();

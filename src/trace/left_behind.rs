@@ -7,11 +7,18 @@ mod compute;
 mod data;
 mod ec2;
 mod iam;
+mod template;
 mod watch;
 
 use std::{collections::HashMap, sync::LazyLock};
 
+use time::OffsetDateTime;
+
+use super::call::Outcome;
 use crate::{json::Fields, trail::record::Record, untrusted::Untrusted};
+
+pub use template::texts;
+use template::{Holes, templates};
 
 /// An API whose success leaves something behind.
 pub struct Row {
@@ -19,7 +26,7 @@ pub struct Row {
     pub event_name: &'static str,
     /// What it is, for people.
     pub kind: &'static str,
-    /// A [template](texts) that names the thing.
+    /// A [template] that names the thing.
     pub id: &'static str,
     /// The calls of the same service, account and region that undo it.
     pub undone_by: &'static [Undo],
@@ -116,94 +123,44 @@ fn is_of(record: &Record, row: &Row) -> bool {
     record.event_source.as_ref().is_some_and(|source| source.test(|source| source == row.event_source))
 }
 
-/// The texts of a template: literal text with holes such as `{requestParameters.userName}`. A hole may have alternatives
-/// (`{responseElements.user.userName|requestParameters.userName}`), the first that is present counts; `[]` after a name goes
-/// through a list, and then there is a text for each element. A text with a hole that the record does not fill is left out.
-pub fn texts(template: &str, fields: &Fields<'_>) -> Vec<Untrusted> {
-    templates(template, fields, Holes::AsTheyAre).into_iter().flatten().map(Untrusted::new).collect()
+/// A call that undid something, whoever made it.
+pub struct Undoing {
+    pub kind: &'static str,
+    pub id: Untrusted,
+    pub account_id: Untrusted,
+    pub region: Option<Untrusted>,
+    pub event_id: Option<Untrusted>,
+    pub time: Option<OffsetDateTime>,
+    pub by: Option<Untrusted>,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Holes {
-    AsTheyAre,
-    /// Quoted for a shell. A value that a shell or a person could misread becomes a placeholder.
-    Shell,
-}
+impl Undoing {
+    /// About how many bytes of memory it takes.
+    pub fn bytes(&self) -> usize {
+        size_of::<Undoing>() + self.id.bytes() + self.by.as_ref().map_or(0, Untrusted::bytes) + 32
+    }
 
-/// A text for each element of the list, or one.
-fn templates(template: &str, fields: &Fields<'_>, holes: Holes) -> Vec<Option<String>> {
-    let parts: Vec<&str> = template.split(['{', '}']).collect();
-    // Every second part is a hole.
-    let filled: Vec<Vec<Option<String>>> = parts.iter().skip(1).step_by(2).map(|hole| fill(hole, fields)).collect();
-    let is_list = |hole: &str| hole.contains("[]");
-    let elements =
-        parts.iter().skip(1).step_by(2).zip(&filled).filter(|(hole, _)| is_list(hole)).map(|(_, values)| values.len());
-    let count = elements.min().unwrap_or(1);
-    (0..count)
-        .map(|at| {
-            let (mut text, mut misread) = (String::new(), Vec::new());
-            for (number, part) in parts.iter().enumerate() {
-                if number % 2 == 0 {
-                    text.push_str(part);
-                    continue;
-                }
-                let values = &filled[number / 2];
-                let value = values.get(if is_list(part) { at } else { 0 }).and_then(Option::as_ref);
-                match (holes, value) {
-                    (Holes::AsTheyAre, value) => text.push_str(value?),
-                    (Holes::Shell, Some(value)) if is_plain(value) => text.push_str(&format!("'{value}'")),
-                    (Holes::Shell, _) => {
-                        let name = part.rsplit(['.', '|']).next().unwrap_or(part).trim_end_matches("[]");
-                        text.push_str(&format!("'<{name}>'"));
-                        misread.push(format!("<{name}>"));
-                    }
-                }
-            }
-            if !misread.is_empty() {
-                let names = misread.join(" and ");
-                text.push_str(&format!("  # Replace {names}: take it from the record, and quote it for your shell."));
-            }
-            Some(text)
-        })
-        .collect()
-}
-
-/// Whether a value has only characters that are safe in a quoted argument and look like what they are.
-fn is_plain(value: &str) -> bool {
-    (1..=2048).contains(&value.len())
-        && value.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_+=,.@-:/".contains(&byte))
-}
-
-fn fill(hole: &str, fields: &Fields<'_>) -> Vec<Option<String>> {
-    let mut found = hole.split('|').map(|path| values(path, fields));
-    found.find(|values| values.iter().any(Option::is_some)).unwrap_or_default()
-}
-
-/// The values at a path. Those of a list keep their places.
-fn values(path: &str, fields: &Fields<'_>) -> Vec<Option<String>> {
-    let (name, rest) = path.split_once('.').map_or((path, None), |(name, rest)| (name, Some(rest)));
-    if let Some(name) = name.strip_suffix("[]") {
-        let elements = fields.list(name).unwrap_or_default();
-        return elements
-            .into_iter()
-            .map(|element| match rest {
-                Some(rest) => values(rest, &Fields::of(element.get()).ok()?).into_iter().next().flatten(),
-                None => scalar(element.get()),
+    /// What a record of a call that succeeded undid.
+    pub fn of(record: &Record) -> Vec<Undoing> {
+        if !undoes(record) {
+            return Vec::new();
+        }
+        let Ok(fields) = Fields::of(record.raw.get()) else { return Vec::new() };
+        if Outcome::of(record, &fields) != Outcome::Succeeded {
+            return Vec::new();
+        }
+        let undone = undone(record, &fields).into_iter();
+        undone
+            .map(|undone| Undoing {
+                kind: undone.kind,
+                id: undone.id,
+                account_id: record.account_id().into(),
+                region: record.aws_region.clone(),
+                event_id: record.event_id.clone(),
+                time: record.event_time,
+                by: record.user_identity.arn.clone(),
             })
-            .collect();
-    }
-    match rest {
-        Some(rest) => fields.object(name).map(|fields| values(rest, &fields)).unwrap_or_default(),
-        None => vec![fields.raw(name).and_then(|value| scalar(value.get()))],
-    }
-}
-
-/// A text that is not empty, or a number.
-fn scalar(json: &str) -> Option<String> {
-    match json.as_bytes().first()? {
-        b'"' => serde_json::from_str(json).ok().filter(|text: &String| !text.is_empty()),
-        b'-' | b'0'..=b'9' => Some(json.to_owned()),
-        _ => None,
+            .collect()
     }
 }
 
@@ -261,19 +218,5 @@ mod tests {
         let undo = left.undo.as_deref().unwrap();
         assert!(undo.starts_with("aws iam delete-user --user-name='<userName>'  # Replace <userName>: "), "{undo}");
         assert!(!undo.contains("evil"));
-    }
-
-    #[test]
-    fn templates_go_through_lists_and_alternatives() {
-        let text =
-            json!({ "a": { "l": [{ "id": "x", "n": 1 }, { "id": "y", "n": 2 }, { "id": "" }] }, "b": "c", "e": [] });
-        let text = text.to_string();
-        let fields = Fields::of(&text).unwrap();
-        let all = |template: &str| texts(template, &fields).iter().map(|text| text.visible(99)).collect::<Vec<_>>();
-        assert_eq!(all("{a.l[].id}/{b}"), ["x/c", "y/c"]);
-        assert_eq!(all("{missing|b}"), ["c"]);
-        assert_eq!(all("{a.l[].n}"), ["1", "2"]);
-        assert!(all("{missing}").is_empty() && all("{b}/{missing}").is_empty() && all("{e[].id}").is_empty());
-        assert_eq!(all("plain"), ["plain"]);
     }
 }

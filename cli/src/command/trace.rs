@@ -1,6 +1,10 @@
 //! Shows what a key did: its calls, what came from it, and what it left behind.
 
-use std::{collections::BTreeSet, fs, io, sync::Arc};
+use std::{
+    collections::{BTreeSet, HashSet},
+    fs, io,
+    sync::Arc,
+};
 
 use anyhow::Context;
 use indicatif::HumanBytes;
@@ -9,13 +13,15 @@ use quarantine_alert::{
     rule::{EntityType, Match, Outcome},
     scan::{Needle, Needles},
     trace::{
-        call::{Call, named},
+        call::{Call, named, replaced_by},
+        calls::Calls,
         edges::{self, Edge, Identities},
         identity::Caller,
-        left_behind::undoing_names,
-        report::{Found, Report, Undoing, behind, distinct},
+        left_behind::{Undoing, undoing_names},
+        report::Report,
     },
     trail::{log_file::LogFile, record::Record},
+    untrusted::Untrusted,
 };
 use serde::Serialize;
 use tempfile::TempPath;
@@ -55,33 +61,34 @@ pub async fn run(arguments: TraceArgs) -> anyhow::Result<Status> {
             return Ok(Status::Incomplete);
         }
     }
-    let identities = Arc::new(Identities::follow(roots, &edges.0, depth));
+    let identities = Arc::new(Identities::follow(roots, &edges.found, &edges.replaced, depth));
 
-    let mut calls = Calls {
+    let mut second = Second {
         identities: identities.clone(),
         matches: Matches::of_rules(&arguments.search),
-        found: Vec::new(),
+        calls: Calls::default(),
         undoing: Vec::new(),
-        bytes: 0,
+        undoing_bytes: 0,
         named: Named::default(),
     };
     let undoing = undoing_names().filter_map(|name| Needle::new(name.to_owned()).ok());
-    let needles = identities.needles().chain(undoing).chain(calls.matches.rules.each_needle());
-    let (coverage, _) = search(&targets, Needles::new(needles.collect::<Vec<_>>()), &filter, &mut calls, &stop).await;
+    let needles = identities.needles().chain(undoing).chain(second.matches.rules.each_needle());
+    let (coverage, _) = search(&targets, Needles::new(needles.collect::<Vec<_>>()), &filter, &mut second, &stop).await;
 
-    let Calls { matches, found, undoing, named, .. } = calls;
-    let (found, duplicates) = distinct(found);
-    let (quarantine, quarantined) = quarantine(matches, &found, &identities);
-    let report = Report::new(&identities, &found, duplicates, undoing, quarantined);
+    let Second { matches, mut calls, mut undoing, named, .. } = second;
+    undoing.retain(|undoing| undoing.event_id.clone().is_none_or(|id| !calls.is_replaced(id)));
+    calls.finish();
+    let (quarantine, quarantined) = quarantine(matches, &calls, &identities);
+    let report = Report::new(&identities, &calls, undoing, quarantined);
     let coverage_row = named.row(&coverage, report.has_data_events);
-    let is_empty = found.is_empty();
+    let is_empty = calls.rows.is_empty();
     let summary = plural(report.summary.calls, "call");
     let trace = Trace { schema_version: "1.0", report, quarantine, coverage: coverage_row, quarantined };
     output.write_text(&match arguments.format {
         Format::Table => text::text(&trace, &identities),
         Format::Json => json::one(&trace)?,
-        Format::Ndjson => timeline::lines(&identities, &found)?,
-        Format::Csv => timeline::csv(&identities, &found)?,
+        Format::Ndjson => timeline::lines(&identities, &calls)?,
+        Format::Csv => timeline::csv(&identities, &calls)?,
     })?;
     coverage.report(&if is_empty { "no call of these identities was found".into() } else { summary });
     Ok(match (coverage.is_complete(), is_empty) {
@@ -92,15 +99,20 @@ pub async fn run(arguments: TraceArgs) -> anyhow::Result<Status> {
 }
 
 /// The alerts of `find` for the users and roles behind the calls, and the time of the earliest quarantine.
-fn quarantine(matches: Matches, found: &[Found], identities: &Identities) -> (Vec<Alert>, Option<OffsetDateTime>) {
-    let behind = behind(found);
+fn quarantine(matches: Matches, calls: &Calls, identities: &Identities) -> (Vec<Alert>, Option<OffsetDateTime>) {
+    let behind = calls.behind();
     let (matches, mut occurrences) = matches.finish();
-    let traced: BTreeSet<_> = identities.list.iter().filter_map(|traced| traced.identity.user()).collect();
+    let traced: BTreeSet<_> = identities
+        .list
+        .iter()
+        .filter_map(|traced| traced.identity.user())
+        .map(|(account, name)| (Untrusted::new(account), name))
+        .collect();
     let (mut alerts, mut quarantined) = (Vec::new(), None);
     for FirstMatch { pending, claim } in newest_first(matches, &occurrences) {
         let now = OffsetDateTime::now_utc();
         let alert = Alert::new(&pending.matched, &claim, pending.log_file.as_deref(), None, false, now);
-        let entity = (alert.account_id.clone(), alert.entity.name.clone());
+        let entity = (Untrusted::from(alert.account_id.as_str()), alert.entity.name.clone());
         let is_one = match alert.entity.kind {
             EntityType::User => behind.contains(&entity) || traced.contains(&entity),
             _ => behind.contains(&entity),
@@ -112,6 +124,7 @@ fn quarantine(matches: Matches, found: &[Found], identities: &Identities) -> (Ve
             alerts.push(Alert { occurrences: occurrences.remove(&RowKey::of(&pending)), ..alert });
         }
     }
+    alerts.sort_by(|a, b| a.event_time.cmp(&b.event_time));
     (alerts, quarantined)
 }
 
@@ -142,32 +155,41 @@ fn kept(targets: &[Target]) -> anyhow::Result<(Vec<Target>, Vec<TempPath>)> {
 
 /// The first read: the calls that returned credentials or made users.
 #[derive(Default)]
-struct Edges(Vec<Edge>);
+struct Edges {
+    found: Vec<Edge>,
+    /// The ids of the records that an addendum replaces, whatever its own outcome.
+    replaced: HashSet<Untrusted>,
+}
 
 impl Sink for Edges {
-    type Wanted = Box<Edge>;
+    type Wanted = Box<(Option<Edge>, Option<Untrusted>)>;
 
-    fn judge(&self) -> Judge<Box<Edge>> {
-        Box::new(|record| Edge::of(&record).map(Box::new))
+    fn judge(&self) -> Judge<Self::Wanted> {
+        Box::new(|record| {
+            let (edge, replaced) = (Edge::of(&record), replaced_by(&record));
+            (edge.is_some() || replaced.is_some()).then(|| Box::new((edge, replaced)))
+        })
     }
 
-    fn take(&mut self, edge: Box<Edge>, _: Arc<LogFile>) -> Result<(), String> {
-        self.0.push(*edge);
+    fn take(&mut self, wanted: Self::Wanted, _: Arc<LogFile>) -> Result<(), String> {
+        let (edge, replaced) = *wanted;
+        self.found.extend(edge);
+        self.replaced.extend(replaced);
         Ok(())
     }
 
     fn note(&self) -> String {
-        plural(self.0.len(), "issued credential")
+        plural(self.found.len(), "issued credential")
     }
 }
 
 /// The second read: the calls, what undid something, and the quarantines.
-struct Calls {
+struct Second {
     identities: Arc<Identities>,
     matches: Matches,
-    found: Vec<Found>,
+    calls: Calls,
     undoing: Vec<Undoing>,
-    bytes: usize,
+    undoing_bytes: usize,
     named: Named,
 }
 
@@ -176,12 +198,13 @@ struct Wanted {
     call: Option<Call>,
     undoing: Vec<Undoing>,
     matched: Option<Box<Match>>,
+    replaced: Option<Untrusted>,
 }
 
 /// Calls are held in memory until all are found.
 const MAX_BYTES: usize = 2 * 1024 * 1024 * 1024;
 
-impl Sink for Calls {
+impl Sink for Second {
     type Wanted = Box<Wanted>;
 
     fn judge(&self) -> Judge<Box<Wanted>> {
@@ -190,24 +213,27 @@ impl Sink for Calls {
             let owner = identities.owner(&Caller::of(&record), record.event_time);
             let call = owner.and_then(|identity| Call::of(&record, identity));
             let undoing = Undoing::of(&record);
+            let replaced = replaced_by(&record);
             let matched = rules.judge(record).map(Box::new);
-            let is_wanted = call.is_some() || matched.is_some() || !undoing.is_empty();
-            is_wanted.then(|| Box::new(Wanted { call, undoing, matched }))
+            let is_wanted = call.is_some() || matched.is_some() || replaced.is_some() || !undoing.is_empty();
+            is_wanted.then(|| Box::new(Wanted { call, undoing, matched, replaced }))
         })
     }
 
     fn take(&mut self, wanted: Box<Wanted>, log_file: Arc<LogFile>) -> Result<(), String> {
-        let Wanted { call, undoing, matched } = *wanted;
-        if let Some(call) = call {
-            self.bytes += call.bytes();
-            self.found.push(Found { call, log_file: self.named.shared(&log_file) });
+        let Wanted { call, undoing, matched, replaced } = *wanted;
+        if let Some(id) = replaced {
+            self.calls.replace(id);
         }
-        self.bytes += undoing.iter().map(Undoing::bytes).sum::<usize>();
+        if let Some(call) = call {
+            self.calls.add(call, &log_file.to_string());
+        }
+        self.undoing_bytes += undoing.iter().map(Undoing::bytes).sum::<usize>();
         self.undoing.extend(undoing);
         if let Some(matched) = matched {
             self.matches.take(matched, log_file)?;
         }
-        if self.bytes > MAX_BYTES {
+        if self.calls.bytes() + self.undoing_bytes > MAX_BYTES {
             let most = HumanBytes(MAX_BYTES as u64);
             return Err(format!("more than {most} of calls were found; use --since, --until, --account or --region"));
         }
@@ -219,7 +245,7 @@ impl Sink for Calls {
     }
 
     fn note(&self) -> String {
-        plural(self.found.len(), "call")
+        plural(self.calls.rows.len(), "call")
     }
 }
 
@@ -231,7 +257,6 @@ struct Named {
     accounts: BTreeSet<String>,
     regions: BTreeSet<String>,
     delivered: BTreeSet<String>,
-    last: Option<Arc<str>>,
 }
 
 /// What was read. The names are those of the JSON.
@@ -252,14 +277,6 @@ pub struct CoverageRow {
 }
 
 impl Named {
-    /// The text of a log file's place. One log file's calls follow each other, mostly.
-    fn shared(&mut self, log_file: &LogFile) -> Arc<str> {
-        let text = log_file.to_string();
-        let last = self.last.take().filter(|last| **last == *text).unwrap_or_else(|| text.into());
-        self.last = Some(last.clone());
-        last
-    }
-
     fn add(&mut self, log_file: &LogFile) {
         self.log_files += 1;
         let path = match log_file {

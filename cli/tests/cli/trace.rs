@@ -84,6 +84,27 @@ fn every_number_of_a_real_attack_equals_a_plain_count() {
     }
 }
 
+/// A leak with everything that a trace must follow or leave out. The expectation was written by hand.
+#[test]
+fn the_scenario_gives_exactly_what_was_expected() {
+    let expected = fs::read_to_string(path("events/trace-expected.json")).unwrap();
+    let expected: Value = serde_json::from_str(&expected).unwrap();
+    let (mut found, run) = trace(&["AKIAIOSFODNN7EXAMPLE", "events/trace"]);
+    assert_eq!(run.status, Some(1), "{}", run.stderr);
+    let rows = found["leftBehind"].as_array_mut().unwrap().iter_mut();
+    rows.for_each(|row| row.as_object_mut().unwrap().retain(|name, _| name != "type" && name != "undo"));
+    let expected = expected.as_object().unwrap();
+    assert!(expected.len() > 10, "{:?}", expected.keys());
+    for (name, value) in expected {
+        match value.as_object() {
+            Some(fields) => {
+                fields.iter().for_each(|(field, value)| assert_eq!(&found[name][field], value, "{name}.{field}"))
+            }
+            None => assert_eq!(&found[name], value, "{name}"),
+        }
+    }
+}
+
 #[test]
 fn generated_archives_equal_a_plain_parse_in_any_order_of_files() {
     let mut command = Command::new(python());
@@ -133,6 +154,46 @@ fn standard_input_is_read_twice() {
     let result: Value = serde_json::from_str(&traced.stdout).unwrap();
     assert_eq!((&result["summary"]["calls"], traced.status), (&json!(2), Some(1)), "{}", traced.stderr);
     assert_eq!(result["identities"][1]["parent"], key);
+}
+
+#[test]
+fn what_an_addendum_replaces_proves_nothing() {
+    let key = "AKIAIOSFODNN7EXAMPLE";
+    let record = |id: &str, time: &str, name: &str, user: &str| {
+        json!({
+            "eventID": id, "eventTime": time, "eventSource": "iam.amazonaws.com", "eventName": name, "awsRegion": "us-east-1",
+            "userIdentity": { "type": "IAMUser", "accessKeyId": user, "accountId": "123456789012", "arn": user },
+            "recipientAccountId": "123456789012", "requestParameters": { "userName": "mallory" },
+            "responseElements": { "accessKey": { "accessKeyId": "AKIAI44QH8DHBEXAMPLE", "userName": "mallory" } },
+        })
+    };
+    let denied = |id: &str, original: &Value| {
+        let mut addendum = original.clone();
+        addendum["addendum"] = json!({ "reason": "UPDATED_DATA", "originalEventID": original["eventID"] });
+        addendum["eventID"] = json!(id);
+        addendum["errorCode"] = json!("AccessDenied");
+        addendum["responseElements"] = Value::Null;
+        addendum
+    };
+    let created = record("1", "2026-11-24T03:00:00Z", "CreateUser", key);
+    let issued = record("2", "2026-11-24T03:01:00Z", "CreateAccessKey", key);
+    let used = record("3", "2026-11-24T03:02:00Z", "ListUsers", "AKIAI44QH8DHBEXAMPLE");
+    let deleted = record("4", "2026-11-24T03:03:00Z", "DeleteUser", "AKIAADMINADMINADMIN1");
+    let addenda = [denied("5", &issued), denied("6", &deleted)];
+    let trace = |records: &[Value]| -> Value {
+        serde_json::from_str(&scan_stream(&["trace", key, "-", "--format", "json"], &stored(records)).stdout).unwrap()
+    };
+    let records = [created, issued, used, deleted];
+    let before = trace(&records);
+    assert_eq!((&before["summary"]["calls"], before["identities"].as_array().unwrap().len()), (&json!(3), 3));
+    assert_eq!(before["leftBehind"][0]["removedAt"], "2026-11-24T03:03:00Z");
+    let after = trace(&[&addenda[..], &records].concat());
+    assert_eq!((&after["summary"]["calls"], &after["summary"]["duplicates"]), (&json!(2), &json!(0)));
+    assert_eq!(after["identities"].as_array().unwrap().len(), 2, "{after}");
+    assert_eq!(
+        (&after["leftBehind"][0]["id"], &after["leftBehind"][0]["removedAt"]),
+        (&json!("mallory"), &Value::Null)
+    );
 }
 
 #[test]

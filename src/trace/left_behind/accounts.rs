@@ -21,6 +21,16 @@ pub const ROWS: &[Row] = &[
         command: "",
         source: "https://docs.aws.amazon.com/STS/latest/APIReference/API_GetSessionToken.html",
     },
+    // A session outlives its caller's key, up to its own end.
+    Row {
+        event_source: "sts.amazonaws.com",
+        event_name: "AssumeRole",
+        kind: "role session",
+        id: "{responseElements.credentials.accessKeyId}",
+        undone_by: &[],
+        command: "",
+        source: "https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html",
+    },
     Row {
         event_source: "rolesanywhere.amazonaws.com",
         event_name: "CreateTrustAnchor",

@@ -155,7 +155,7 @@ fn left(row: &LeftRow) -> String {
     let region = shown(row.region.as_ref(), 32);
     let time = row.event_time.map_or("at an unknown time".into(), |time| time.to_string());
     let undo = row.undo.as_deref().unwrap_or("no single command; see the record");
-    let made = format!("{} {}  ({}, {region}, {time})", row.kind, row.id.visible(200), row.account_id);
+    let made = format!("{} {}  ({}, {region}, {time})", row.kind, row.id.visible(200), row.account_id.visible(16));
     format!("{made}\n    by {}\n    undo: {undo}", row.by.visible(150))
 }
 

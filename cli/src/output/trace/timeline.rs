@@ -5,8 +5,9 @@ use std::fmt::Write as _;
 use ::csv::Writer;
 use quarantine_alert::{
     trace::{
+        calls::{Calls, Row},
         edges::Identities,
-        report::{Found, Time},
+        report::Time,
     },
     untrusted::Untrusted,
 };
@@ -16,48 +17,49 @@ use crate::output::{csv::cell, json::one};
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Line<'f> {
+struct Line<'c> {
     event_time: Option<Time>,
     identity: Untrusted,
-    account_id: &'f str,
-    aws_region: Option<&'f Untrusted>,
-    event_source: &'f Untrusted,
-    event_name: &'f Untrusted,
+    account_id: &'c Untrusted,
+    aws_region: Option<&'c Untrusted>,
+    event_source: &'c Untrusted,
+    event_name: &'c Untrusted,
     outcome: &'static str,
-    error_code: Option<&'f Untrusted>,
+    error_code: Option<&'c Untrusted>,
     #[serde(rename = "sourceIPAddress")]
-    source_ip_address: Option<&'f Untrusted>,
-    user_agent: Option<&'f Untrusted>,
-    resource: Option<&'f Untrusted>,
+    source_ip_address: Option<&'c Untrusted>,
+    user_agent: Option<&'c Untrusted>,
+    resource: Option<&'c Untrusted>,
     #[serde(rename = "eventID")]
-    event_id: Option<&'f Untrusted>,
-    log_file: &'f str,
+    event_id: Option<Untrusted>,
+    log_file: &'c Untrusted,
 }
 
-impl<'f> Line<'f> {
-    fn of(identities: &Identities, Found { call, log_file }: &'f Found) -> Line<'f> {
+impl<'c> Line<'c> {
+    fn of(identities: &Identities, calls: &'c Calls, row: &Row) -> Line<'c> {
+        let text = |id| calls.text(id);
         Line {
-            event_time: call.event_time.map(Time),
-            identity: identities.list[call.identity].identity.id(),
-            account_id: &call.account_id,
-            aws_region: call.region.as_ref(),
-            event_source: &call.event_source,
-            event_name: &call.event_name,
-            outcome: call.outcome.as_str(),
-            error_code: call.error_code.as_ref(),
-            source_ip_address: call.source_ip_address.as_ref(),
-            user_agent: call.user_agent.as_ref(),
-            resource: call.resources.first(),
-            event_id: call.event_id.as_ref(),
-            log_file,
+            event_time: row.event_time.map(Time),
+            identity: identities.list[row.identity].identity.id(),
+            account_id: text(row.account_id),
+            aws_region: row.region.map(text),
+            event_source: text(row.event_source),
+            event_name: text(row.event_name),
+            outcome: row.outcome.as_str(),
+            error_code: row.error_code.map(text),
+            source_ip_address: row.source_ip_address.map(text),
+            user_agent: row.user_agent.map(text),
+            resource: row.resources.first().copied().map(text),
+            event_id: row.event_id.map(|id| calls.event_id(id)),
+            log_file: text(row.log_file),
         }
     }
 }
 
-pub fn lines(identities: &Identities, found: &[Found]) -> anyhow::Result<String> {
+pub fn lines(identities: &Identities, calls: &Calls) -> anyhow::Result<String> {
     let mut text = String::new();
-    for found in found {
-        write!(text, "{}", one(&Line::of(identities, found))?)?;
+    for row in &calls.rows {
+        write!(text, "{}", one(&Line::of(identities, calls, row))?)?;
     }
     Ok(text)
 }
@@ -78,16 +80,16 @@ const HEADER: [&str; 13] = [
     "logFile",
 ];
 
-pub fn csv(identities: &Identities, found: &[Found]) -> anyhow::Result<String> {
+pub fn csv(identities: &Identities, calls: &Calls) -> anyhow::Result<String> {
     let mut csv = Writer::from_writer(Vec::new());
     csv.write_record(HEADER)?;
-    for found in found {
-        let line = Line::of(identities, found);
+    for row in &calls.rows {
+        let line = Line::of(identities, calls, row);
         let shown = |text: Option<&Untrusted>| text.map_or(String::new(), cell);
         csv.write_record([
             line.event_time.map_or(String::new(), |time| time.to_string()),
             cell(&line.identity),
-            line.account_id.to_owned(),
+            cell(line.account_id),
             shown(line.aws_region),
             cell(line.event_source),
             cell(line.event_name),
@@ -96,8 +98,8 @@ pub fn csv(identities: &Identities, found: &[Found]) -> anyhow::Result<String> {
             shown(line.source_ip_address),
             shown(line.user_agent),
             shown(line.resource),
-            shown(line.event_id),
-            cell(&line.log_file.into()),
+            shown(line.event_id.as_ref()),
+            cell(line.log_file),
         ])?;
     }
     Ok(String::from_utf8(csv.into_inner()?)?)
