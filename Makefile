@@ -1,6 +1,7 @@
 # The commands of people and CI. Each target installs what it needs into .tools/.
 #
 #   make scan LOGS=…    search old log files for quarantines: a folder, or s3://bucket
+#   make trace-demo     show what the key of a made leak did
 #   make demo           run the function on a local AWS: a log file goes in, the alert comes out
 #   make test           run all tests
 #   make check          run everything that CI runs: formatting, lints, tests, template gates, the deployed stack
@@ -41,13 +42,17 @@ BENCHES = target/benches/release
 unexport PYTHONDONTWRITEBYTECODE
 export SAM_CLI_TELEMETRY = 0
 
-.PHONY: scan demo test invoke bench bench-peers bench-archive benches docs deployed release check fmt clippy gates deny advisories local sam \
+.PHONY: scan trace-demo demo test invoke bench bench-peers bench-archive benches docs deployed release check fmt clippy gates deny advisories local sam \
 	checkov release-tools enable-eventbridge linux build bundle archive wheel deploy prove redrive logs delete clean
 
 # Exit status 1 means that incidents were found.
 scan:
 	@cargo build --locked
 	@target/debug/quarantine-scan $(LOGS) || test $$? -eq 1
+
+trace-demo:
+	@cargo build --locked --quiet
+	@target/debug/quarantine-scan trace AKIAIOSFODNN7EXAMPLE events/trace || test $$? -eq 1
 
 demo: local
 	cargo build --locked

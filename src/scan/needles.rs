@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, collections::BTreeSet};
 
-use aho_corasick::AhoCorasick;
+use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 use memchr::memmem::Finder;
 use serde::Serialize;
 
@@ -65,6 +65,8 @@ enum Finders {
 
 /// So many passes over a block cost about as much as one for all needles.
 const FEW: usize = 12;
+/// The table of so many needles takes a few megabytes.
+const TABLED: usize = 500;
 
 impl Finders {
     fn new(needles: &BTreeSet<Needle>) -> Finders {
@@ -72,8 +74,11 @@ impl Finders {
         if needles.len() <= FEW {
             return Finders::Few(few());
         }
+        // The automaton with one table is twice as fast, and larger than any cache for thousands of needles.
+        let kind = if needles.len() <= TABLED { AhoCorasickKind::DFA } else { AhoCorasickKind::ContiguousNFA };
+        let builder = AhoCorasick::builder().match_kind(MatchKind::LeftmostLongest).kind(Some(kind)).clone();
         // It only fails for more needles than memory holds.
-        let many = AhoCorasick::new(needles.iter().map(|needle| needle.0.as_bytes()));
+        let many = builder.build(needles.iter().map(|needle| needle.0.as_bytes()));
         many.map_or_else(|_| Finders::Few(few()), |many| Finders::Many(many.into()))
     }
 
@@ -91,7 +96,8 @@ impl Finders {
                 let last = |finder: &Finder<'_>| finder.find_iter(text).last().map(|at| at + finder.needle().len());
                 finders.iter().filter_map(last).max()
             }
-            Finders::Many(automaton) => automaton.find_overlapping_iter(text).last().map(|found| found.end()),
+            // Needles overlap only within one word, so within one string of one record.
+            Finders::Many(automaton) => automaton.find_iter(text).last().map(|found| found.end()),
         }
     }
 }

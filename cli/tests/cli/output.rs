@@ -102,6 +102,14 @@ fn the_readme_shows_what_happens() {
 }
 
 #[test]
+fn the_readme_shows_what_a_trace_shows() {
+    let readme = fs::read_to_string(path("README.md")).unwrap();
+    let shown = readme.split("```").find_map(|block| block.strip_prefix("\n$ make trace-demo\n")).unwrap();
+    let traced = scan(&["trace", "AKIAIOSFODNN7EXAMPLE", "events/trace"]);
+    assert!(shown.lines().count() > 15 && traced.stdout.starts_with(shown), "{}", traced.stdout);
+}
+
+#[test]
 fn a_terminal_shows_a_progress_bar_and_ctrl_c_ends_the_run_with_what_was_found() {
     // The terminal is also standard input, on which nothing is typed.
     let shown = on_terminal(120, "1 of 2 log files, ", &["events/log-files/quarantined.json", "-"]);

@@ -10,7 +10,18 @@ Where the definitions leave a choice: a record without a time is in no order, so
 issued is traced as long as its caller is. Of two proofs in one second, or of proofs without a time, either may win.
 """
 
-import argparse, collections, copy, datetime, gzip, json, pathlib, random, re, subprocess, sys, tempfile
+import argparse
+import collections
+import copy
+import datetime
+import gzip
+import json
+import pathlib
+import random
+import re
+import subprocess
+import sys
+import tempfile
 
 ISSUING = ("AssumeRole AssumeRoleWithSAML AssumeRoleWithWebIdentity AssumeRoot GetSessionToken GetFederationToken"
            " CreateAccessKey").split()
@@ -52,6 +63,7 @@ def load(folder, since=None, until=None):
 
 
 def outcome(record):
+    """How a call ended. An empty error code is none."""
     code = record.get("errorCode")
     if not code:
         response = record.get("responseElements")
@@ -75,7 +87,20 @@ def given(record):
         return get(response, "credentials", "accessKeyId") or get(response, "accessKey", "accessKeyId")
     user = name in CREATING and (
         get(request, "userName") or get(response, "user", "userName") or get(response, "loginProfile", "userName"))
-    return f"arn:aws:iam::{account_of(record)}:user/{user}" if user else None
+    known = user and account_of(record) != "unknown"  # A user of no account could not be found.
+    return f"arn:{partition(record)}:iam::{account_of(record)}:user/{user}" if known else None
+
+
+def partition(record):
+    region = record.get("awsRegion") or ""
+    of_region = "aws-us-gov" if region.startswith("us-gov-") else "aws-cn" if region.startswith("cn-") else "aws"
+    return (get(record, "userIdentity", "arn") or f"arn:{of_region}").split(":")[1]
+
+
+def user_of(identity):
+    """Account and name of an IAM user; None for any other identity."""
+    found = re.fullmatch(r"arn:[^:]+:iam::(\d{12}):user/(?:.*/)?([^/]+)", identity)
+    return found and found.groups()
 
 
 def kind_of(identity):
@@ -86,17 +111,19 @@ def kind_of(identity):
 
 
 def rank(record, identity, is_root, is_created):
-    """How narrowly an identity is the caller, 0 being the narrowest; None if it is not. A user that was asked for is known
-    by its ARN, and by its name where the record has no ARN; one that was created, by its name."""
+    """How narrowly an identity is the caller, 0 being the narrowest; None if it is not.
+
+    A user that was asked for is known by its ARN, and by its name where the record has no ARN; one that was created, by
+    its name.
+    """
     user = record.get("userIdentity") or {}
     if kind_of(identity) == "key":
         return 0 if user.get("accessKeyId") == identity else None
     if is_root and user.get("arn") == identity:
         return 1
-    if kind_of(identity) == "user" and (is_created or not user.get("arn")) and user.get("type") == "IAMUser":
-        if identity.startswith(f"arn:aws:iam::{user.get('accountId')}:user/"):
-            if identity.split("/")[-1] == user.get("userName"):
-                return 1
+    if (is_created or not user.get("arn")) and user.get("type") == "IAMUser":
+        if user_of(identity) == (user.get("accountId"), user.get("userName")):
+            return 1
     return 2 if is_root and get(user, "sessionContext", "sessionIssuer", "arn") == identity else None
 
 
@@ -116,7 +143,7 @@ class Tracing:
                     start = min(begin for _, begin, _ in owners) if time is None else time
                     known = self.same(identity)
                     self.starts[known] = min(start, self.starts.get(known, start))
-                    if kind_of(known) == "user":
+                    if user_of(known):
                         self.created[known] = min(start, self.created.get(known, start))
         self.proofs = collections.defaultdict(dict)
         for record, identity in edges:
@@ -125,12 +152,10 @@ class Tracing:
                 self.proofs[identity][record.get("eventID") or id(record)] = (owner, record)
 
     def same(self, identity):
-        """The user that was asked for, with its path, if it is this one."""
-        name, account = identity.split("/")[-1], identity.split(":")[4] if ":" in identity else None
-        for root in self.roots if account else []:
-            if root.startswith(f"arn:aws:iam::{account}:user/") and root.split("/")[-1] == name:
-                return root
-        return identity
+        """The user that was asked for, whose ARN may have a path, if it is this one."""
+        user = user_of(identity)
+        known = [root for root in [*self.roots, *self.created] if user and user_of(root) == user]
+        return known[0] if known else identity
 
     def callers(self, record):
         """All traced identities that are the caller: rank, start and id."""
@@ -147,7 +172,7 @@ class Tracing:
         return min(self.callers(record), default=(0, 0, None))[2]
 
     def via(self, identity):
-        """The parent and the proof, which is the earliest; "either" if several could be; None for what was asked for."""
+        """The parent and the earliest proof; "either" if several could be; None for what was asked for."""
         proofs = list(self.proofs[identity].values())
         if not proofs:
             return None, None
@@ -160,31 +185,28 @@ class Tracing:
                        "eventTime": shown(seconds(record))}
 
 
+READ = {
+    "GetSecretValue": lambda request: [request["secretId"]],
+    "GetParameter": lambda request: [request["name"]],
+    "GetParameters": lambda request: request["names"],
+    "GetObject": lambda request: [request["bucketName"] + "/" + request["key"]],
+    "InvokeModel": lambda request: [request["modelId"]],
+    # Sharing only: the same calls end it.
+    "ModifySnapshotAttribute":
+        lambda request: [request["snapshotId"]] if get(request, "createVolumePermission", "add") else [],
+    "ModifyImageAttribute": lambda request: [request["imageId"]] if get(request, "launchPermission", "add") else [],
+    "ModifyDBSnapshotAttribute":
+        lambda request: [request["dBSnapshotIdentifier"]] if request.get("valuesToAdd") else [],
+}
+
+
 def accessed(record):
-    """What a call read, as a set of resources."""
+    """What a call read or shared, as a set of resources."""
     if outcome(record) != "succeeded":
         return set()
-    request = record.get("requestParameters") or {}
-    match record.get("eventName"):
-        case "GetSecretValue":
-            return {request["secretId"]}
-        case "GetParameter":
-            return {request["name"]}
-        case "GetParameters":
-            return set(request["names"])
-        case "Decrypt" if record["eventSource"] == "kms.amazonaws.com":
-            return {resource["ARN"] for resource in record.get("resources") or []} or {request.get("keyId", "unknown")}
-        case "GetObject" if record["eventSource"] == "s3.amazonaws.com":
-            return {request["bucketName"] + "/" + request["key"]}
-        case "ModifySnapshotAttribute" if get(request, "createVolumePermission", "add"):
-            return {request["snapshotId"]}
-        case "ModifyImageAttribute" if get(request, "launchPermission", "add"):
-            return {request["imageId"]}
-        case "ModifyDBSnapshotAttribute" if request.get("valuesToAdd"):
-            return {request["dBSnapshotIdentifier"]}
-        case "InvokeModel" | "InvokeModelWithResponseStream":
-            return {request["modelId"]}
-    return set()
+    if record.get("eventName") == "Decrypt":
+        return {resource["ARN"] for resource in record.get("resources") or []}
+    return set(READ.get(record.get("eventName"), lambda _: [])(record.get("requestParameters") or {}))
 
 
 def rows(calls, names, keys, counts=("calls", "denied"), times=True):
@@ -298,7 +320,8 @@ class Archive:
                 record["userIdentity"].pop(name, None)
         if self.random.random() < 0.1:
             record["userIdentity"]["invokedBy"] = "cloudformation.amazonaws.com"
-        self.edges[record["eventName"]] += is_edge
+        if is_edge:
+            self.edges[record["eventName"]] += 1
         self.add(record)
         self.callers += comers
         if self.random.random() < 0.08 and "eventID" in record:
@@ -390,8 +413,9 @@ class Archive:
             self.time += 5
         self.users.append((account, path))
         response = {"user": {"userName": name, "arn": f"arn:aws:iam::{account}:user/{path}"}}
-        record = self.record(caller, "iam", "CreateUser", requestParameters={"userName": name}, responseElements=response)
-        return record, [self.user_caller(account, path, "ASIA")]  # At the console: no record shows where its key is from.
+        request = {"userName": name}
+        record = self.record(caller, "iam", "CreateUser", requestParameters=request, responseElements=response)
+        return record, [self.user_caller(account, path, "ASIA")]  # At the console: no record tells its key's origin.
 
     def password(self, caller):
         account, path = self.random.choice([user for user in self.users if user[0] == caller["accountId"]])
@@ -404,6 +428,7 @@ class Archive:
         return self.record(caller, "signin", "ConsoleLogin", responseElements=answer), []
 
     def write(self, folder):
+        """Into 1 to 8 log files, in no order."""
         files = self.random.randint(1, 8)
         for at in range(files):
             name = f"{self.ACCOUNTS[0]}_CloudTrail_us-east-1_20261124T0305Z_{self.random.getrandbits(64):016x}.json.gz"
@@ -412,35 +437,45 @@ class Archive:
 
     def questions(self):
         """What to trace, with further arguments."""
-        def one(*kinds):
-            found = [caller for caller in self.callers if caller["type"] in kinds]
-            return self.random.choice(found or self.callers)
-        users, issuer = one("IAMUser"), get(one("AssumedRole"), "sessionContext", "sessionIssuer", "arn")
-        lists = [self.callers[0]["accessKeyId"], one("IAMUser")["accessKeyId"], users["arn"], one("Root")["arn"],
-                 issuer or users["arn"], one("AssumedRole")["arn"], one("FederatedUser")["arn"],
-                 users["arn"] + "," + one("IAMUser", "AssumedRole")["accessKeyId"]]
+        def one(kind):
+            return self.random.choice([caller for caller in self.callers if caller["type"] == kind] or self.callers)
+        user, session, root = one("IAMUser")["arn"], one("AssumedRole"), one("Root")["arn"]
+        role = get(session, "sessionContext", "sessionIssuer", "arn") or user
+        key = self.callers[0]["accessKeyId"]
+        both = user + "," + one("IAMUser")["accessKeyId"]
+        federated, other = one("FederatedUser")["arn"], one("IAMUser")["accessKeyId"]
+        lists = [key, other, user, root, role, session["arn"], federated, both]
         middle = shown(self.random.randint(1_795_489_331, self.time))
-        return [(identities, {}) for identities in lists] + [(lists[2], {"since": middle}), (lists[0], {"until": middle})]
+        return [*((identities, {}) for identities in lists), (user, {"since": middle}), (key, {"until": middle})]
 
 
 def differences(expected, found):
-    """The keys that differ, each with what is only expected and what is only found."""
+    """The keys that differ, each with the rows that are only expected and those that are only found."""
+    either = {row["id"] for row in expected["identities"] if row["parent"] == "either"}
     for name, value in expected.items():
-        if name == "identities":
-            either = {row["id"] for row in value if row["parent"] == "either"}
-            for row in [*value, *found[name]]:
-                row |= {"parent": None, "via": None} if row["id"] in either else {}
         sides = []
         for side in (value, found[name]):
-            side = side if isinstance(side, list) else [side]
-            kept = list((value[0] if isinstance(value, list) else value)) if value else None
-            sides.append(collections.Counter(
-                json.dumps({key: row.get(key) for key in kept or row}, sort_keys=True) for row in side))
+            rows_of_side = [dict(row) for row in (side if isinstance(side, list) else [side])]
+            for row in rows_of_side:
+                if name == "identities" and row["id"] in either:
+                    row |= {"parent": None, "via": None}
+                for other in ("arn", "accountId") if name == "identities" else ("beforeQuarantine", "afterQuarantine"):
+                    row.pop(other, None)
+            sides.append(collections.Counter(json.dumps(row, sort_keys=True) for row in rows_of_side))
         if sides[0] != sides[1]:
             yield name, list((sides[0] - sides[1]).elements()), list((sides[1] - sides[0]).elements())
 
 
+def ancestors(parents, identity):
+    """How many edges lead to an identity, as far as its parents are certain."""
+    count = 0
+    while parents.get(identity) and count < len(parents):
+        count, identity = count + 1, parents[identity]
+    return count
+
+
 def compare(program, seeds):
+    """Compares all that is counted, for several identities in each seed's archive; then, that it was enough."""
     seen = collections.Counter()
     for seed in range(seeds):
         archive = Archive(seed)
@@ -459,14 +494,9 @@ def compare(program, seeds):
                 if wrong:
                     sys.exit(f"seed {seed}, {identities} {options}:\n" + "\n".join(wrong))
                 parents = {row["id"]: row["parent"] for row in expected["identities"]}
-                depth, at = 0, None
-                for identity in parents:
-                    steps, at = 0, identity
-                    while parents.get(at) and steps < 99:
-                        steps, at = steps + 1, parents[at]
-                    depth = max(depth, steps)
-                seen.update(expected["summary"] | {"firstEventTime": 0, "lastEventTime": 0})
-                seen.update(runs=1, replaced=replaced, deep=depth >= 3, identities=len(parents))
+                deep = [identity for identity in parents if ancestors(parents, identity) >= 3]
+                seen.update({name: count for name, count in expected["summary"].items() if "Time" not in name})
+                seen.update(runs=1, replaced=replaced, deep=bool(deep), identities=len(parents))
     print(json.dumps(seen, indent=1))
     names = ["AssumeRole", "GetSessionToken", "GetFederationToken", "CreateAccessKey", *CREATING]
     names += ["succeeded", "dryRun", "denied", "failed", "duplicates", "replaced", "onBehalf", "deep"]
@@ -476,20 +506,17 @@ def compare(program, seeds):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest="command", required=True)
-    one = commands.add_parser("expect")
-    one.add_argument("identity")
-    one.add_argument("folder")
-    one.add_argument("--since")
-    one.add_argument("--until")
-    both = commands.add_parser("compare")
-    both.add_argument("program")
-    both.add_argument("seeds", type=int)
+    for name, words, options in [("expect", ["IDENTITY", "FOLDER"], ["--since", "--until"]),
+                                 ("compare", ["PROGRAM", "SEEDS"], [])]:
+        command = commands.add_parser(name)
+        for word in words + options:
+            command.add_argument(word)
     arguments = parser.parse_args()
     if arguments.command == "compare":
-        compare(arguments.program, arguments.seeds)
+        compare(arguments.PROGRAM, int(arguments.SEEDS))
     else:
-        records = load(arguments.folder, arguments.since, arguments.until)
-        print(json.dumps(expect(arguments.identity, records)[0], indent=1))
+        records = load(arguments.FOLDER, arguments.since, arguments.until)
+        print(json.dumps(expect(arguments.IDENTITY, records)[0], indent=1))
 
 
 if __name__ == "__main__":
