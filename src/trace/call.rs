@@ -75,7 +75,9 @@ pub(super) fn response<'a>(fields: &Fields<'a>) -> Option<Fields<'a>> {
 pub fn replaced_by(record: &Record) -> Option<Untrusted> {
     find(record.raw.get().as_bytes(), b"addendum")?;
     let fields = Fields::of(record.raw.get()).ok()?;
-    fields.object("addendum")?.text("originalEventID").filter(|id| !id.is_empty()).map(Untrusted::new)
+    let original = fields.object("addendum")?.text("originalEventID").filter(|id| !id.is_empty()).map(Untrusted::new);
+    // A record that replaces itself would vanish.
+    original.filter(|original| record.event_id.as_ref() != Some(original))
 }
 
 /// A call of a traced identity.
@@ -147,30 +149,63 @@ impl Call {
     }
 }
 
-/// A reading API: its service, its name, and where the record names what was read.
-const READING: [(&str, &str, &str); 10] = [
-    ("secretsmanager.amazonaws.com", "GetSecretValue", "{requestParameters.secretId}"),
-    ("ssm.amazonaws.com", "GetParameter", "{requestParameters.name}"),
-    ("ssm.amazonaws.com", "GetParameters", "{requestParameters.names[]}"),
-    ("kms.amazonaws.com", "Decrypt", "{requestParameters.keyId}"),
-    ("s3.amazonaws.com", "GetObject", "{requestParameters.bucketName}/{requestParameters.key}"),
-    ("ec2.amazonaws.com", "ModifySnapshotAttribute", "{requestParameters.snapshotId}"),
-    ("ec2.amazonaws.com", "ModifyImageAttribute", "{requestParameters.imageId}"),
-    ("rds.amazonaws.com", "ModifyDBSnapshotAttribute", "{requestParameters.dBSnapshotIdentifier}"),
-    ("bedrock.amazonaws.com", "InvokeModel", "{requestParameters.modelId}"),
-    ("bedrock.amazonaws.com", "InvokeModelWithResponseStream", "{requestParameters.modelId}"),
+/// A call that reads secrets or data, or shares them.
+struct Reading {
+    event_source: &'static str,
+    event_name: &'static str,
+    /// A template of what is read.
+    resource: &'static str,
+    /// Where the record says that something is shared. The same call ends a sharing.
+    only_with: Option<&'static [&'static str]>,
+}
+
+const fn reading(event_source: &'static str, event_name: &'static str, resource: &'static str) -> Reading {
+    Reading { event_source, event_name, resource, only_with: None }
+}
+
+const READING: [Reading; 10] = [
+    reading("secretsmanager.amazonaws.com", "GetSecretValue", "{requestParameters.secretId}"),
+    reading("ssm.amazonaws.com", "GetParameter", "{requestParameters.name}"),
+    reading("ssm.amazonaws.com", "GetParameters", "{requestParameters.names[]}"),
+    reading("kms.amazonaws.com", "Decrypt", "{requestParameters.keyId}"),
+    reading("s3.amazonaws.com", "GetObject", "{requestParameters.bucketName}/{requestParameters.key}"),
+    reading("bedrock.amazonaws.com", "InvokeModel", "{requestParameters.modelId}"),
+    reading("bedrock.amazonaws.com", "InvokeModelWithResponseStream", "{requestParameters.modelId}"),
+    Reading {
+        only_with: Some(&["createVolumePermission", "add"]),
+        ..reading("ec2.amazonaws.com", "ModifySnapshotAttribute", "{requestParameters.snapshotId}")
+    },
+    Reading {
+        only_with: Some(&["launchPermission", "add"]),
+        ..reading("ec2.amazonaws.com", "ModifyImageAttribute", "{requestParameters.imageId}")
+    },
+    Reading {
+        only_with: Some(&["valuesToAdd"]),
+        ..reading("rds.amazonaws.com", "ModifyDBSnapshotAttribute", "{requestParameters.dBSnapshotIdentifier}")
+    },
 ];
 
 /// What a call read.
 fn accessed(record: &Record, fields: &Fields<'_>) -> Vec<Untrusted> {
     let is =
         |field: &Option<Untrusted>, text: &str| field.as_ref().is_some_and(|field| field.test(|field| field == text));
-    let row = READING.iter().find(|(source, name, _)| is(&record.event_name, name) && is(&record.event_source, source));
-    let Some((_, name, template)) = row else { return Vec::new() };
+    let row =
+        READING.iter().find(|row| is(&record.event_name, row.event_name) && is(&record.event_source, row.event_source));
+    let Some(row) = row.filter(|row| row.only_with.is_none_or(|path| has(path, fields))) else { return Vec::new() };
     // Decrypt names its key only here.
-    let arns = if *name == "Decrypt" { resource_arns(fields) } else { Vec::new() };
-    let found = if arns.is_empty() { left_behind::texts(template, fields) } else { arns };
+    let arns = if row.event_name == "Decrypt" { resource_arns(fields) } else { Vec::new() };
+    let found = if arns.is_empty() { left_behind::texts(row.resource, fields) } else { arns };
     if found.is_empty() { vec!["unknown".into()] } else { found }
+}
+
+/// Whether the parameters have something at this path.
+fn has(path: &[&str], fields: &Fields<'_>) -> bool {
+    let Some((last, folders)) = path.split_last() else { return false };
+    let mut within = fields.object("requestParameters");
+    for folder in folders {
+        within = within.and_then(|fields| fields.object(folder));
+    }
+    within.and_then(|fields| fields.raw(last)).is_some_and(|value| !["null", "{}", "[]"].contains(&value.get()))
 }
 
 /// What a call was about.

@@ -17,6 +17,7 @@ pub enum Identity {
     },
     /// A user by account and name, since the record of its creation names no ARN that its calls would have.
     CreatedUser {
+        partition: &'static str,
         account_id: String,
         name: Untrusted,
     },
@@ -88,7 +89,9 @@ impl Identity {
         match self {
             Identity::Key(id) => id.clone(),
             Identity::User { arn, .. } | Identity::Role { arn, .. } | Identity::Session { arn, .. } => arn.clone(),
-            Identity::CreatedUser { account_id, name } => name.prefixed(&format!("arn:aws:iam::{account_id}:user/")),
+            Identity::CreatedUser { partition, account_id, name } => {
+                name.prefixed(&format!("arn:{partition}:iam::{account_id}:user/"))
+            }
         }
     }
 
@@ -101,10 +104,11 @@ impl Identity {
         }
     }
 
-    /// A user's account and name.
+    /// A user's account and name. The root user has none: an IAM user may be called root.
     pub fn user(&self) -> Option<(String, Untrusted)> {
         match self {
-            Identity::User { account_id, name, .. } | Identity::CreatedUser { account_id, name } => {
+            Identity::User { arn, .. } if arn.test(|arn| arn.ends_with(":root")) => None,
+            Identity::User { account_id, name, .. } | Identity::CreatedUser { account_id, name, .. } => {
                 Some((account_id.clone(), name.clone()))
             }
             Identity::Key(_) | Identity::Role { .. } | Identity::Session { .. } => None,

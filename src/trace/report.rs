@@ -13,7 +13,7 @@ use time::OffsetDateTime;
 use super::{
     call::Outcome,
     calls::{Calls, Row, TextId},
-    edges::Identities,
+    identities::Identities,
     left_behind::Undoing,
 };
 use crate::untrusted::Untrusted;

@@ -7,7 +7,7 @@ use std::{
 };
 
 use anyhow::Context;
-use indicatif::HumanBytes;
+use indicatif::{HumanBytes, HumanCount};
 use quarantine_alert::{
     alert::Alert,
     rule::{EntityType, Match, Outcome},
@@ -15,7 +15,8 @@ use quarantine_alert::{
     trace::{
         call::{Call, named, replaced_by},
         calls::Calls,
-        edges::{self, Edge, Identities},
+        edges::{self, Edge},
+        identities::Identities,
         identity::Caller,
         left_behind::{Undoing, undoing_names},
         report::Report,
@@ -153,6 +154,9 @@ fn kept(targets: &[Target]) -> anyhow::Result<(Vec<Target>, Vec<TempPath>)> {
     Ok((targets, kept))
 }
 
+/// Credentials are held in memory, each with its caller: about 2 GiB for so many.
+const MAX_EDGES: usize = 4_000_000;
+
 /// The first read: the calls that returned credentials or made users.
 #[derive(Default)]
 struct Edges {
@@ -175,6 +179,12 @@ impl Sink for Edges {
         let (edge, replaced) = *wanted;
         self.found.extend(edge);
         self.replaced.extend(replaced);
+        if self.found.len() > MAX_EDGES {
+            return Err(format!(
+                "more than {} credentials were issued; use --since, --until or --account",
+                HumanCount(MAX_EDGES as u64)
+            ));
+        }
         Ok(())
     }
 

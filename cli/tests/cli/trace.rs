@@ -141,7 +141,7 @@ fn standard_input_is_read_twice() {
     let key = "AKIAIOSFODNN7EXAMPLE";
     let user = json!({ "type": "IAMUser", "accessKeyId": key, "userName": "a", "accountId": "123456789012" });
     let issued = json!({
-        "eventID": "1", "eventTime": "2026-11-24T03:00:00Z", "eventSource": "iam.amazonaws.com", "eventName": "CreateAccessKey",
+        "eventID": "1", "eventTime": "2026-11-24T03:00:00.700Z", "eventSource": "iam.amazonaws.com", "eventName": "CreateAccessKey",
         "userIdentity": user, "recipientAccountId": "123456789012", "responseElements": { "accessKey": { "accessKeyId": "AKIAI44QH8DHBEXAMPLE" } },
     });
     let mut used = issued.clone();
@@ -149,7 +149,8 @@ fn standard_input_is_read_twice() {
     used["eventName"] = json!("ListUsers");
     used["responseElements"] = Value::Null;
     used["userIdentity"]["accessKeyId"] = json!("AKIAI44QH8DHBEXAMPLE");
-    // The issued key is used first.
+    // The issued key is used in the second in which it was issued, and its record is first.
+    used["eventTime"] = json!("2026-11-24T03:00:00.200Z");
     let traced = scan_stream(&["trace", key, "-", "--format", "json"], &stored(&[used, issued]));
     let result: Value = serde_json::from_str(&traced.stdout).unwrap();
     assert_eq!((&result["summary"]["calls"], traced.status), (&json!(2), Some(1)), "{}", traced.stderr);

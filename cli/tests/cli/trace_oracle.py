@@ -7,7 +7,8 @@
 random archive for each seed and ends with status 1 at the first seed where the program reports something else.
 
 Where the definitions leave a choice: a record without a time is in no order, so it is a call at any time, and what it
-issued is traced as long as its caller is. Of two proofs in one second, or of proofs without a time, either may win.
+issued is traced as long as its caller is. Of two proofs in one second, either may win, and the parent
+of a proof without a time may be any of its callers that did not come from it.
 """
 
 import argparse
@@ -22,6 +23,7 @@ import re
 import subprocess
 import sys
 import tempfile
+import uuid
 
 ISSUING = ("AssumeRole AssumeRoleWithSAML AssumeRoleWithWebIdentity AssumeRoot GetSessionToken GetFederationToken"
            " CreateAccessKey").split()
@@ -177,7 +179,7 @@ class Tracing:
         if not proofs:
             return None, None
         times = [seconds(record) for _, record in proofs]
-        if len(proofs) > 1 and (None in times or times.count(min(times)) > 1):
+        if None in times or times.count(min(times)) > 1:
             return "either", "either"
         owner, record = proofs[times.index(min(times)) if len(times) > 1 else 0]
         kind = "issued" if kind_of(identity) == "key" else "created"
@@ -292,7 +294,9 @@ class Archive:
         return self.number
 
     def event_id(self):
-        return f"{self.random.getrandbits(64):016x}-{self.new()}"  # In no order.
+        """In no order. Nearly all are UUIDs, as CloudTrail's are."""
+        number = f"{self.random.getrandbits(128):032x}"
+        return str(uuid.UUID(number)) if self.random.random() < 0.9 else number
 
     def key(self, start):
         return f"{start}{self.new():016d}"

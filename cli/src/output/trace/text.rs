@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use quarantine_alert::{
     trace::{
-        edges::Identities,
+        identities::Identities,
         report::{IdentityRow, LeftRow, Time, ValueRow},
     },
     trail::time::rfc3339,

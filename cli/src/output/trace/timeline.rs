@@ -6,7 +6,7 @@ use ::csv::Writer;
 use quarantine_alert::{
     trace::{
         calls::{Calls, Row},
-        edges::Identities,
+        identities::Identities,
         report::Time,
     },
     untrusted::Untrusted,
