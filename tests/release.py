@@ -28,6 +28,8 @@ class Release(unittest.TestCase):
         found = subprocess.run([program, LOG_FILE, "--format", "csv"], capture_output=True, text=True)
         self.assertEqual(found.returncode, 1, found.stderr)
         self.assertIn("ci-deploy", found.stdout)
+        traced = subprocess.run([program, "trace", "AKIAIOSFODNN7EXAMPLE", ROOT / "events/trace"], capture_output=True, text=True)
+        self.assertEqual(traced.returncode, 1, traced.stderr)
 
     def test_the_wheel_runs_in_an_empty_environment(self):
         with tempfile.TemporaryDirectory() as folder:
@@ -79,7 +81,7 @@ class Release(unittest.TestCase):
         section = re.search(r"^Parameters:\n(.*?)^Outputs:\n(.*)", template, re.DOTALL | re.MULTILINE)
         parameters, outputs = (set(re.findall(r"^  ([A-Za-z]+):$", part, re.MULTILINE)) for part in section.groups())
         used = set(re.findall(r"^    ([A-Z][A-Za-z]+) +=", example, re.MULTILINE))
-        self.assertEqual(used, {"CodeBucket", "CodeKey", "Source", "LogBucketName"})
+        self.assertEqual(used, {"CodeBucket", "CodeKey", "Source", "LogBucketName", "AlertEmail", "OperationsEmail"})
         self.assertLessEqual(used, parameters)
         shown = re.findall(r'outputs\["([A-Za-z]+)"\]', example)
         self.assertEqual(len(shown), 1)

@@ -27,7 +27,8 @@ quarantine-alert {version} for {architecture}: deployed with the AWS SAM CLI, wi
 
   sha256sum --check SHA256SUMS
   python3 operate.py enable-eventbridge BUCKET     once, if CloudTrail's bucket exists: send its S3 events to EventBridge
-  sam deploy --guided --template template.yaml --stack-name quarantine-alert --config-env quarantine-alert
+  sam deploy --guided --stack-name quarantine-alert --config-env quarantine-alert \
+    --capabilities CAPABILITY_IAM
   python3 operate.py prove quarantine-alert        send a test record through the pipeline, and check the alarms
 
 AWS CloudShell has all that these need. `sam deploy` asks for the parameters; Source has no default. Confirm the

@@ -251,7 +251,11 @@ def main():
     elif command == "redrive" and len(arguments) == 1:
         redrive(*arguments)
     elif command == "output" and len(arguments) == 2:
-        print(outputs(arguments[0])[arguments[1]])
+        stack, name = arguments
+        out = outputs(stack)
+        if name not in out:
+            sys.exit(f"Stack {stack} has no output {name}. It has: {', '.join(sorted(out))}.")
+        print(out[name])
     else:
         sys.exit(__doc__)
 

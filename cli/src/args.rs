@@ -275,9 +275,9 @@ pub enum Format {
     /// For people
     #[default]
     Table,
-    /// One array of alerts
+    /// One JSON document: an array of alerts, or the trace
     Json,
-    /// One alert per line
+    /// One JSON document per line: an alert, or a call of the trace
     Ndjson,
     /// For a spreadsheet, which will evaluate no cell as a formula
     Csv,

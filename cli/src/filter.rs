@@ -111,6 +111,11 @@ pub struct Filter {
 }
 
 impl Filter {
+    /// Whether it hides anything.
+    pub fn hides(&self) -> bool {
+        self.since.is_some() || self.until.is_some() || !self.accounts.is_empty() || !self.regions.is_empty()
+    }
+
     /// A record without a time, account or region is wanted, so that none is missed for a missing field.
     pub fn wants(&self, record: &Record) -> bool {
         let is_in_time = record.event_time.is_none_or(|time| {

@@ -1,6 +1,9 @@
 //! The byte strings that a file is searched for, and the search over a stream of blocks.
 
-use std::{borrow::Cow, collections::BTreeSet};
+use std::{
+    borrow::Cow,
+    collections::{BTreeSet, HashSet},
+};
 
 use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 use memchr::memmem::Finder;
@@ -50,11 +53,53 @@ const fn is_needle(text: &[u8]) -> bool {
 /// A set of needles. Finding one is a hint: parsed fields decide.
 pub struct Needles {
     finders: Finders,
+    names: Option<Names>,
     escape: Finder<'static>,
-    /// `\u00` followed by one of these digits could be an escaped character of a needle.
-    escape_digits: &'static [u8],
+    /// Whether an escape could hide a digit of a needle.
+    has_digit: bool,
     /// One less than the longest byte string that is searched for.
     overlap: usize,
+}
+
+/// Names of calls, each a needle that is found only as the value of `eventName`: one search for this key costs less than one for
+/// each name.
+struct Names {
+    key: Finder<'static>,
+    names: HashSet<&'static str>,
+    longest: usize,
+}
+
+const NAME_KEY: &str = "eventName";
+/// Between the key and the name are quotes, a colon, spaces, and backslashes where a record is a string in another document.
+/// More than these may be anything, and count as a name.
+const MOST_SEPARATORS: usize = 16;
+
+impl Names {
+    fn new(names: HashSet<&'static str>) -> Option<Names> {
+        let longest = names.iter().map(|name| name.len()).max()?;
+        Some(Names { key: Finder::new(NAME_KEY), names, longest })
+    }
+
+    /// The most bytes from the first of the key to the first after the name.
+    fn span(&self) -> usize {
+        NAME_KEY.len() + MOST_SEPARATORS + self.longest + 1
+    }
+
+    /// The ends of all names in a text. A name that the text's end cuts is none.
+    fn ends<'t>(&self, text: &'t [u8]) -> impl Iterator<Item = usize> + use<'_, 't> {
+        let is_word = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';
+        self.key.find_iter(text).filter_map(move |at| {
+            let from = at + NAME_KEY.len();
+            let rest = &text[from..];
+            let Some(start) = rest.iter().take(MOST_SEPARATORS + 1).position(is_word) else {
+                return (rest.len() > MOST_SEPARATORS).then_some(from);
+            };
+            let word = &rest[start..];
+            let end = word.iter().take(self.longest + 1).position(|byte| !is_word(byte))?;
+            let name = str::from_utf8(&word[..end]).ok()?;
+            self.names.contains(name).then_some(from + start + end)
+        })
+    }
 }
 
 /// A few needles are found fastest one by one, many at once.
@@ -107,27 +152,47 @@ const ESCAPE_BYTES: usize = 5;
 
 impl Needles {
     pub fn new(needles: impl IntoIterator<Item = Needle>) -> Needles {
+        Needles::with_names(needles, [])
+    }
+
+    /// The needles, and names of calls, which every record of such a call has as its `eventName`.
+    pub fn with_names(
+        needles: impl IntoIterator<Item = Needle>,
+        names: impl IntoIterator<Item = &'static str>,
+    ) -> Needles {
         // Rules share needles, and each costs a pass.
         let needles = BTreeSet::from_iter(needles);
         let longest = needles.iter().map(|needle| needle.0.len()).max().unwrap_or(0);
-        // Ordinary records contain `\u003c`, `\u003d` and `\u003e`: `\u003` matters only if it could hide a digit.
-        let has_digit = needles.iter().any(|needle| needle.0.bytes().any(|byte| byte.is_ascii_digit()));
+        let names = Names::new(names.into_iter().collect());
+        let has_digit = |text: &str| text.bytes().any(|byte| byte.is_ascii_digit());
+        let name_has_digit = names.as_ref().is_some_and(|names| names.names.iter().any(|name| has_digit(name)));
         Needles {
+            has_digit: name_has_digit || needles.iter().any(|needle| has_digit(&needle.0)),
             finders: Finders::new(&needles),
             escape: Finder::new(r"\u00").into_owned(),
-            escape_digits: if has_digit { b"34567" } else { b"4567" },
-            overlap: longest.max(ESCAPE_BYTES) - 1,
+            overlap: longest.max(ESCAPE_BYTES).max(names.as_ref().map_or(0, Names::span)) - 1,
+            names,
         }
     }
 
     /// Whether the text contains a needle, or an escape that may hide one.
     pub fn found_in(&self, text: &[u8]) -> bool {
-        self.finders.are_in(text) || self.escapes(text).next().is_some()
+        self.are_in(text) || self.escapes(text).next().is_some()
+    }
+
+    fn are_in(&self, text: &[u8]) -> bool {
+        self.finders.are_in(text) || self.names.as_ref().is_some_and(|names| names.ends(text).next().is_some())
+    }
+
+    /// Where the last needle ends.
+    fn last_in(&self, text: &[u8]) -> Option<usize> {
+        let name = self.names.as_ref().and_then(|names| names.ends(text).last());
+        self.finders.last_in(text).max(name)
     }
 
     /// Whether JSON text contains a needle, escaped or not.
     pub(super) fn written_in(&self, json: &[u8]) -> bool {
-        self.finders.are_in(json) || self.escapes(json).next().is_some() && self.finders.are_in(&self.unescaped(json))
+        self.are_in(json) || self.escapes(json).next().is_some() && self.are_in(&self.unescaped(json))
     }
 
     /// The text with its `\u00…` escapes replaced.
@@ -149,10 +214,13 @@ impl Needles {
 
     /// The ends of all escapes that may hide a character of a needle.
     fn escapes<'t>(&self, text: &'t [u8]) -> impl Iterator<Item = usize> + use<'_, 't> {
-        self.escape
-            .find_iter(text)
-            .map(|at| at + ESCAPE_BYTES)
-            .filter(move |&end| text.get(end - 1).is_some_and(|digit| self.escape_digits.contains(digit)))
+        // Ordinary records contain `\u003c`, `\u003d` and `\u003e`: `\u003` matters only if it hides a digit.
+        let may_hide = move |&end: &usize| match text.get(end - 1) {
+            Some(b'3') => self.has_digit && text.get(end).is_none_or(u8::is_ascii_digit),
+            Some(b'4'..=b'7') => true,
+            _ => false,
+        };
+        self.escape.find_iter(text).map(|at| at + ESCAPE_BYTES).filter(may_hide)
     }
 }
 
@@ -201,7 +269,7 @@ impl<'n> Search<'n> {
 
     fn search(&mut self, text: &[u8], start: u64) {
         let position = |end: Option<usize>| end.map(|end| start + end as u64);
-        self.last_needle = self.last_needle.max(position(self.needles.finders.last_in(text)));
+        self.last_needle = self.last_needle.max(position(self.needles.last_in(text)));
         self.last_escape = self.last_escape.max(position(self.needles.escapes(text).last()));
     }
 }
@@ -250,5 +318,38 @@ mod tests {
         assert!(!letters.found_in(br"\u003c \u003d \u003e \u0026 \u0027 \u2603 \n"));
         assert!(letters.found_in(br"\u005a") && letters.found_in(br"\u0061"));
         assert!(!letters.found_in(br"\u0037") && digits.found_in(br"\u0037"));
+        assert!(!digits.found_in(br"\u003c \u003d \u003e"));
+    }
+
+    #[test]
+    fn a_name_is_found_only_as_a_whole_value_of_its_key() {
+        let needles = Needles::with_names([Needle::fixed("AKIA7")], ["CreateUser", "DeleteRole"]);
+        for text in [
+            r#"{"eventName":"CreateUser"}"#,
+            r#"{"eventName" : "DeleteRole","x":1}"#,
+            r#"{\\\"eventName\\\":\\\"CreateUser\\\"}"#,
+            r#"{"eventName":                 "Other"}"#,
+            r#"{"eventName":"Other","eventName":"CreateUser"}"#,
+        ] {
+            assert!(needles.found_in(text.as_bytes()), "{text}");
+            // However it comes in blocks.
+            for size in 1..=text.len() {
+                let mut search = Search::new(&needles);
+                text.as_bytes().chunks(size).for_each(|block| search.push(block));
+                assert!(search.last_needle().is_some(), "{text} in blocks of {size}");
+            }
+        }
+        for text in [
+            r#"{"eventName":"CreateUserX"}"#,
+            r#"{"eventName":"XCreateUser"}"#,
+            r#"{"x":"CreateUser","eventName":"Other"}"#,
+            r#"{"eventName":null,"x":"CreateUser"}"#,
+        ] {
+            for size in 1..=text.len() {
+                let mut search = Search::new(&needles);
+                text.as_bytes().chunks(size).for_each(|block| search.push(block));
+                assert_eq!(search.last_hint(), None, "{text} in blocks of {size}");
+            }
+        }
     }
 }

@@ -106,7 +106,10 @@ impl Identities {
         for (at, proof) in proofs.iter().enumerate() {
             let Some(edge) = proof.map(|proof| edges[proof]) else { continue };
             let owner = self.owner(&edge.caller, edge.via.event_time);
-            let Some(owner) = owner.filter(|&owner| !self.ancestors(owner).any(|above| above == at)) else { continue };
+            // What came from this identity came no earlier.
+            let may_be_below = |&above: &usize| self.list[above].start >= self.list[at].start;
+            let is_below = |owner| self.ancestors(owner).take_while(may_be_below).any(|above| above == at);
+            let Some(owner) = owner.filter(|&owner| !is_below(owner)) else { continue };
             if let Some((parent, _)) = &mut self.list[at].parent {
                 *parent = owner;
             }
@@ -118,9 +121,25 @@ impl Identities {
         std::iter::successors(Some(at), |&at| self.list[at].parent.as_ref().map(|(parent, _)| *parent))
     }
 
+    /// How many edges lead to each identity. Each is walked once, so that a long chain costs no more than a wide tree.
+    fn depths(&self) -> Vec<usize> {
+        let mut depths: Vec<Option<usize>> = vec![None; self.list.len()];
+        for at in 0..self.list.len() {
+            let unknown: Vec<usize> = self.ancestors(at).take_while(|&above| depths[above].is_none()).collect();
+            let known =
+                unknown.last().map_or(Some(at), |&top| self.list[top].parent.as_ref().map(|(parent, _)| *parent));
+            let mut depth = known.and_then(|known| depths[known]).map_or(0, |depth| depth + 1);
+            for &above in unknown.iter().rev() {
+                depths[above] = Some(depth);
+                depth += 1;
+            }
+        }
+        depths.into_iter().map(Option::unwrap_or_default).collect()
+    }
+
     /// Only what came by at most `depth` edges, parents before their children.
     fn within(mut self, depth: usize) -> Identities {
-        let depths: Vec<usize> = (0..self.list.len()).map(|at| self.ancestors(at).count() - 1).collect();
+        let depths = self.depths();
         let mut order: Vec<usize> = (0..self.list.len()).filter(|&at| depths[at] <= depth).collect();
         order.sort_by_key(|&at| (self.list[at].start, depths[at]));
         let places: HashMap<usize, usize> = order.iter().enumerate().map(|(new, &old)| (old, new)).collect();

@@ -2,11 +2,13 @@
 
 use std::{
     collections::{BTreeSet, HashSet},
-    fs, io,
+    fs::{self, File},
+    io,
+    path::Path,
     sync::Arc,
 };
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use indicatif::{HumanBytes, HumanCount};
 use quarantine_alert::{
     alert::Alert,
@@ -27,6 +29,7 @@ use quarantine_alert::{
 use serde::Serialize;
 use tempfile::TempPath;
 use time::OffsetDateTime;
+use tokio::task::spawn_blocking;
 
 use crate::{
     args::{Color, Format, TraceArgs},
@@ -50,13 +53,13 @@ pub async fn run(arguments: TraceArgs) -> anyhow::Result<Status> {
     let filter = arguments.search.filter()?;
     let output = Output::open(arguments.output.as_deref(), arguments.format, Color::Auto)?;
     let stop = Stop::on_signal()?;
-    let (targets, _kept) = kept(&arguments.search.paths)?;
+    let (targets, _kept) = kept(&arguments.search.paths, &stop).await?;
     let depth = if arguments.no_follow { 0 } else { arguments.depth.unwrap_or(usize::MAX) };
     let roots = arguments.identities.0;
 
     let mut edges = Edges::default();
     if depth > 0 {
-        let (coverage, _) = search(&targets, Needles::new(edges::needles()), &filter, &mut edges, &stop).await;
+        let (coverage, _) = search(&targets, Needles::with_names([], edges::names()), &filter, &mut edges, &stop).await;
         if coverage.stopped.is_some() {
             coverage.report("no call was looked for yet");
             return Ok(Status::Incomplete);
@@ -72,9 +75,9 @@ pub async fn run(arguments: TraceArgs) -> anyhow::Result<Status> {
         undoing_bytes: 0,
         named: Named::default(),
     };
-    let undoing = undoing_names().filter_map(|name| Needle::new(name.to_owned()).ok());
-    let needles = identities.needles().chain(undoing).chain(second.matches.rules.each_needle());
-    let (coverage, _) = search(&targets, Needles::new(needles.collect::<Vec<_>>()), &filter, &mut second, &stop).await;
+    let needles: Vec<Needle> = identities.needles().chain(second.matches.rules.each_needle()).collect();
+    let needles = Needles::with_names(needles, undoing_names());
+    let (coverage, _) = search(&targets, needles, &filter, &mut second, &stop).await;
 
     let Second { matches, mut calls, mut undoing, named, .. } = second;
     undoing.retain(|undoing| undoing.event_id.clone().is_none_or(|id| !calls.is_replaced(id)));
@@ -84,7 +87,14 @@ pub async fn run(arguments: TraceArgs) -> anyhow::Result<Status> {
     let coverage_row = named.row(&coverage, report.has_data_events);
     let is_empty = calls.rows.is_empty();
     let summary = plural(report.summary.calls, "call");
-    let trace = Trace { schema_version: "1.0", report, quarantine, coverage: coverage_row, quarantined };
+    let trace = Trace {
+        schema_version: "1.0",
+        report,
+        quarantine,
+        coverage: coverage_row,
+        quarantined,
+        is_filtered: filter.hides(),
+    };
     output.write_text(&match arguments.format {
         Format::Table => text::text(&trace, &identities),
         Format::Json => json::one(&trace)?,
@@ -129,27 +139,32 @@ fn quarantine(matches: Matches, calls: &Calls, identities: &Identities) -> (Vec<
     (alerts, quarantined)
 }
 
-/// Standard input, pipes and devices can be read only once, so they are copied into a temporary file.
-fn kept(targets: &[Target]) -> anyhow::Result<(Vec<Target>, Vec<TempPath>)> {
+/// Standard input, pipes and devices can be read only once, so they are copied into temporary files, which exist as long as
+/// their paths.
+async fn kept(targets: &[Target], stop: &Stop) -> anyhow::Result<(Vec<Target>, Vec<TempPath>)> {
     let mut kept = Vec::new();
-    let mut copy = |from: &mut dyn io::Read| -> io::Result<Target> {
-        let mut file = tempfile::Builder::new().prefix("quarantine-scan-").tempfile()?;
-        io::copy(from, &mut file)?;
-        let path = file.into_temp_path();
-        let target = Target::Disk(path.to_path_buf());
-        kept.push(path);
-        Ok(target)
-    };
     let mut targets = targets.to_vec();
     for target in &mut targets {
-        let is_pipe =
-            |path: &std::path::Path| fs::metadata(path).is_ok_and(|found| !found.is_file() && !found.is_dir());
-        let copied = match target {
-            Target::Stdin => copy(&mut io::stdin().lock()),
-            Target::Disk(path) if is_pipe(path) => fs::File::open(path).and_then(|mut pipe| copy(&mut pipe)),
+        let is_pipe = |path: &Path| fs::metadata(path).is_ok_and(|found| !found.is_file() && !found.is_dir());
+        let pipe = match target {
+            Target::Stdin => None,
+            Target::Disk(path) if is_pipe(path) => Some(path.clone()),
             _ => continue,
         };
-        *target = copied.with_context(|| format!("cannot keep a copy of {target}, which must be read twice"))?;
+        let what = format!("cannot keep a copy of {target}, which must be read twice");
+        let (mut file, path) =
+            tempfile::Builder::new().prefix("quarantine-scan-").tempfile().context(what.clone())?.into_parts();
+        *target = Target::Disk(path.to_path_buf());
+        kept.push(path);
+        // In a thread of its own, so that a signal ends the run while nothing comes.
+        let copy = spawn_blocking(move || match pipe {
+            None => io::copy(&mut io::stdin().lock(), &mut file),
+            Some(path) => io::copy(&mut File::open(path)?, &mut file),
+        });
+        tokio::select! {
+            copied = copy => { copied?.context(what)?; }
+            () = stop.requested() => bail!("stopped by a signal, before everything was read"),
+        }
     }
     Ok((targets, kept))
 }

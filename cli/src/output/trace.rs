@@ -21,4 +21,7 @@ pub struct Trace {
     pub coverage: CoverageRow,
     #[serde(skip)]
     pub quarantined: Option<OffsetDateTime>,
+    /// Whether filters may hide calls and edges.
+    #[serde(skip)]
+    pub is_filtered: bool,
 }

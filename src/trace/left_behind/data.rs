@@ -18,7 +18,8 @@ pub const ROWS: &[Row] = &[
         kind: "S3 bucket policy",
         id: "{requestParameters.bucketName}",
         undone_by: &[Undo { event_name: "DeleteBucketPolicy", id: "{requestParameters.bucketName}" }],
-        command: "aws s3api delete-bucket-policy --bucket={requestParameters.bucketName} --region={awsRegion}",
+        // Deleting it could remove what a policy before it protected.
+        command: "",
         source: "https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutBucketPolicy.html",
     },
     Row {

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use quarantine_alert::{
     trace::{
         identities::Identities,
-        report::{IdentityRow, LeftRow, Time, ValueRow},
+        report::{AccessedRow, IdentityRow, LeftRow, Time, ValueRow},
     },
     trail::time::rfc3339,
     untrusted::Untrusted,
@@ -23,7 +23,9 @@ pub fn text(trace: &Trace, identities: &Identities) -> String {
     text.push_str("\n\nIDENTITIES\n");
     tree(&mut text, identities, &report.identities);
     let (there, removed): (Vec<_>, Vec<_>) = report.left_behind.iter().partition(|row| row.removed_at.is_none());
-    section(&mut text, "LEFT BEHIND", &there, usize::MAX, |row| left(row));
+    // What hangs on another thing was made after it, and must go before it.
+    let newest_first: Vec<_> = there.into_iter().rev().collect();
+    section(&mut text, "LEFT BEHIND, the newest first: undo in this order", &newest_first, usize::MAX, |row| left(row));
     section(&mut text, "LEFT BEHIND, AND REMOVED SINCE", &removed, TOP, |row| {
         let at = row.removed_at.map_or(String::new(), |at| at.to_string());
         format!("{} {}  removed {at} by {}", row.kind, row.id.visible(200), shown(row.removed_by.as_ref(), 150))
@@ -42,7 +44,10 @@ pub fn text(trace: &Trace, identities: &Identities) -> String {
     section(&mut text, "SERVICES", &report.services, TOP, |row| {
         format!("{}  {}{}", row.event_source.visible(64), plural(row.calls, "call"), denied(row.denied))
     });
-    section(&mut text, "READ", &report.accessed, TOP, |row| {
+    // Secrets are few, and matter more than the most frequent objects.
+    let is_object = |row: &&AccessedRow| row.event_source.test(|source| source == "s3.amazonaws.com");
+    let (objects, secrets): (Vec<_>, Vec<_>) = report.accessed.iter().partition(is_object);
+    section(&mut text, "READ OR SHARED", &[secrets, objects].concat(), TOP, |row| {
         format!("{}  {}  {}", row.resource.visible(150), row.event_name.visible(64), plural(row.calls, "call"))
     });
     section(&mut text, "ERRORS", &report.errors, TOP, |row| {
@@ -57,7 +62,9 @@ fn verdict(trace: &Trace) -> Vec<String> {
     let report = &trace.report;
     let summary = &report.summary;
     if summary.calls == 0 {
-        return vec![format!("These identities made no call that was found. {}", unseen(trace))];
+        let unread = trace.coverage.unread.first();
+        let partial = unread.map_or(String::new(), |first| format!(" NOT EVERYTHING WAS READ: {first}."));
+        return vec![format!("These identities made no call that was found.{partial} {}", unseen(trace))];
     }
     let mut sentences = vec![format!(
         "Active {}: {} in {}, {} and {}, from {}.",
@@ -69,7 +76,12 @@ fn verdict(trace: &Trace) -> Vec<String> {
         plural(report.source_ip_addresses.len(), "source address").replace("addresss", "addresses"),
     )];
     let share = |part: u64| format!("{:.0} %", part as f64 * 100.0 / summary.calls as f64);
-    let mut outcome = format!("{} succeeded and {} were denied", share(summary.succeeded), share(summary.denied));
+    let others = share(summary.failed + summary.dry_run);
+    let mut outcome = format!(
+        "{} succeeded, {} were denied, and {others} failed or were dry runs",
+        share(summary.succeeded),
+        share(summary.denied)
+    );
     if let (Some(moment), Some(before), Some(after)) =
         (trace.quarantined, summary.before_quarantine, summary.after_quarantine)
     {
@@ -107,8 +119,11 @@ fn unseen(trace: &Trace) -> String {
     if !coverage.data_events_seen {
         parts.push("reads of data, since there are no data events".into());
     }
+    if trace.is_filtered {
+        parts.push("what the filters left out, and what came from that".into());
+    }
     if coverage.partial {
-        parts.push("what is named below as not read".into());
+        parts.push("files that could not be read".into());
     }
     let (last, others) = parts.split_last().map_or(("", &[][..]), |(last, others)| (last.as_str(), others));
     match others {
@@ -154,7 +169,8 @@ fn identity(row: &IdentityRow) -> String {
 fn left(row: &LeftRow) -> String {
     let region = shown(row.region.as_ref(), 32);
     let time = row.event_time.map_or("at an unknown time".into(), |time| time.to_string());
-    let undo = row.undo.as_deref().unwrap_or("no single command; see the record");
+    let event = shown(row.event_id.as_ref(), 64);
+    let undo = row.undo.clone().unwrap_or_else(|| format!("no single command; see the record with event ID {event}"));
     let made = format!("{} {}  ({}, {region}, {time})", row.kind, row.id.visible(200), row.account_id.visible(16));
     format!("{made}\n    by {}\n    undo: {undo}", row.by.visible(150))
 }
