@@ -128,10 +128,9 @@ impl Identities {
             let unknown: Vec<usize> = self.ancestors(at).take_while(|&above| depths[above].is_none()).collect();
             let known =
                 unknown.last().map_or(Some(at), |&top| self.list[top].parent.as_ref().map(|(parent, _)| *parent));
-            let mut depth = known.and_then(|known| depths[known]).map_or(0, |depth| depth + 1);
-            for &above in unknown.iter().rev() {
+            let first = known.and_then(|known| depths[known]).map_or(0, |depth| depth + 1);
+            for (depth, &above) in (first..).zip(unknown.iter().rev()) {
                 depths[above] = Some(depth);
-                depth += 1;
             }
         }
         depths.into_iter().map(Option::unwrap_or_default).collect()
