@@ -1,4 +1,5 @@
-"""Measures how long a search of 10,000 old log files takes with quarantine-scan, `zgrep -l` and a Python script.
+"""Measures how long a search of 10,000 old log files takes with quarantine-scan, `zgrep -l` and a Python script, and how long a
+trace of a chain of three sessions takes.
 
     python3 benches/archive.py BENCHES QUARANTINE_SCAN
 
@@ -10,6 +11,8 @@ of 30 ms.
 import asyncio
 import bisect
 import contextlib
+import gzip
+import json
 import os
 import pathlib
 import statistics
@@ -22,6 +25,7 @@ import urllib.parse
 
 ROUNDS = 3
 INCIDENTS = 20
+SEED = "AKIACHAINCHAINCHAIN0"
 NAME = "CompromisedKeyQuarantine"
 PYTHON = """
 import glob, gzip, json, sys
@@ -93,29 +97,53 @@ def run(command, folder, environment=None):
     return wall, usage.ru_utime + usage.ru_stime, lines, process.returncode
 
 
+def hide_chain(folder):
+    """Adds a log file in which a key gets a session, the session another, and that one a key of the archive. Returns the number
+    of calls that a trace must find."""
+    first = min(pathlib.Path(folder).rglob("*.gz"))
+    with gzip.open(first) as file:
+        records = json.load(file)["Records"]
+    keys = [SEED, "ASIACHAINCHAINCHAIN1", "ASIACHAINCHAINCHAIN2", records[0]["userIdentity"]["accessKeyId"]]
+    chain = [
+        {
+            "eventID": f"00000000-0000-0000-0000-{number:012}", "eventTime": f"2026-11-01T00:00:0{number}Z",
+            "eventSource": "sts.amazonaws.com", "eventName": "AssumeRole", "recipientAccountId": "123456789012",
+            "userIdentity": {"type": "AssumedRole", "accessKeyId": caller, "accountId": "123456789012"},
+            "responseElements": {"credentials": {"accessKeyId": issued}},
+        }
+        for number, (caller, issued) in enumerate(zip(keys, keys[1:]))
+    ]
+    first.with_name("chain.json.gz").write_bytes(gzip.compress(json.dumps({"Records": chain}).encode()))
+    return len(chain) + sum(record["userIdentity"].get("accessKeyId") == keys[-1] for record in records)
+
+
 def main(benches, scan):
     with tempfile.TemporaryDirectory() as folder:
         subprocess.run([benches, "archive", folder], check=True)
+        calls = hide_chain(folder)
         files = [str(file.relative_to(folder)) for file in sorted(pathlib.Path(folder).rglob("*.gz"))]
         stored = sum(os.path.getsize(pathlib.Path(folder, file)) for file in files)
+        scan = str(pathlib.Path(scan).resolve())
+        # Each with the number of lines that it must print.
         tools = {
-            "quarantine-scan": [str(pathlib.Path(scan).resolve()), ".", "--format", "ndjson"],
-            "zgrep -l": ["zgrep", "-l", NAME, *files],
-            "Python, gzip and json": [sys.executable, "-c", PYTHON],
+            "quarantine-scan": ([scan, ".", "--format", "ndjson"], INCIDENTS),
+            "quarantine-scan trace": ([scan, "trace", SEED, ".", "--format", "ndjson"], calls),
+            "zgrep -l": (["zgrep", "-l", NAME, *files], INCIDENTS),
+            "Python, gzip and json": ([sys.executable, "-c", PYTHON], INCIDENTS),
         }
         print(f"{len(files):,} log files, {stored / 1e6:.0f} MB; {INCIDENTS} incidents; {os.cpu_count()} cores", flush=True)
         walls, cpus = {tool: [] for tool in tools}, {tool: [] for tool in tools}
         for _ in range(ROUNDS):
-            for tool, command in tools.items():
+            for tool, (command, wanted) in tools.items():
                 wall, cpu, lines, status = run(command, folder)
-                if len(lines) != INCIDENTS:
-                    sys.exit(f"{tool} found {len(lines)} of {INCIDENTS} incidents and exited with status {status}")
+                if len(lines) != wanted:
+                    sys.exit(f"{tool} printed {len(lines)} lines instead of {wanted}, and exited with status {status}")
                 walls[tool].append(wall)
                 cpus[tool].append(cpu)
         bucket = Bucket(folder, files)
         keys = {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local", "AWS_REGION": "us-east-1"}
         environment = {**os.environ, **keys, "AWS_ENDPOINT_URL": bucket.endpoint}
-        command = [str(pathlib.Path(scan).resolve()), "s3://archive/AWSLogs/", "--format", "csv"]
+        command = [scan, "s3://archive/AWSLogs/", "--format", "csv"]
         remote = [run(command, folder, environment) for _ in range(ROUNDS)]
         if any(len(lines) != INCIDENTS + 1 for _, _, lines, _ in remote):
             sys.exit(f"quarantine-scan did not find all {INCIDENTS} incidents in {command[1]}")

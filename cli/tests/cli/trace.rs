@@ -112,7 +112,7 @@ fn generated_archives_equal_a_plain_parse_in_any_order_of_files() {
         .arg(path("cli/tests/cli/trace_oracle.py"))
         .arg("compare")
         .arg(env!("CARGO_BIN_EXE_quarantine-scan"))
-        .arg("40");
+        .arg("25");
     let compared = run(command);
     assert_eq!(compared.status, Some(0), "{}{}", compared.stdout, compared.stderr);
 }
