@@ -1,5 +1,7 @@
 //! The files that a search read, skipped or failed to read.
 
+mod seen;
+
 use indicatif::{HumanBytes, HumanCount};
 use quarantine_alert::{
     engine::error::FileEnd,
@@ -8,6 +10,8 @@ use quarantine_alert::{
 };
 
 use crate::progress::{plural, say};
+
+pub use seen::Seen;
 
 /// At most this many of the files that were not read are named.
 const MAX_NAMED: usize = 1000;
@@ -40,11 +44,6 @@ impl Coverage {
     /// Whether everything was read.
     pub fn is_complete(&self) -> bool {
         self.unread_count == 0 && self.stopped.is_none()
-    }
-
-    /// The files that were not read, and why the search ended early.
-    pub fn unread_lines(&self) -> impl Iterator<Item = &str> {
-        self.unread.iter().chain(&self.stopped).map(String::as_str)
     }
 
     pub fn done(&self) -> u64 {

@@ -4,6 +4,7 @@ mod archived;
 pub mod disk;
 pub mod feed;
 pub mod file;
+pub mod kept;
 mod prefixes;
 pub mod s3;
 

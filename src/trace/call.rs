@@ -4,11 +4,7 @@ use memchr::memmem::find;
 use time::OffsetDateTime;
 
 use super::left_behind::{self, Left};
-use crate::{
-    json::Fields,
-    trail::{key::is_account_id, record::Record},
-    untrusted::Untrusted,
-};
+use crate::{json::Fields, trail::record::Record, untrusted::Untrusted};
 
 /// How a call ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
@@ -225,14 +221,4 @@ fn resource_arns(fields: &Fields<'_>) -> Vec<Untrusted> {
         resource.text("ARN").or_else(|| resource.text("arn"))
     };
     resources.iter().filter_map(arn).map(Untrusted::new).collect()
-}
-
-/// The account that a log file's name or path shows, with its region and its time of delivery:
-/// `123456789012_CloudTrail_us-east-1_20261124T0305Z_….json.gz`.
-pub fn named(file: &str) -> Option<(&str, &str, &str)> {
-    let name = file.rsplit(['/', '\\']).next()?;
-    let parts: Vec<&str> = name.split('_').collect();
-    let &[account_id, "CloudTrail", region, delivered, ..] = &parts[..] else { return None };
-    let is_time = delivered.len() == 14 && delivered.ends_with('Z') && delivered.as_bytes()[8] == b'T';
-    (is_account_id(account_id) && is_time && delivered.is_ascii()).then_some((account_id, region, delivered))
 }

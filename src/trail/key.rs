@@ -5,7 +5,7 @@
 //!
 //! <https://docs.aws.amazon.com/awscloudtrail/latest/userguide/get-and-view-cloudtrail-log-files.html>
 
-use time::Date;
+use time::{Date, OffsetDateTime, Time};
 
 /// Where in the layout the key of an object or a folder belongs. The key of a folder ends in `/`.
 #[derive(Debug, PartialEq, Eq)]
@@ -64,6 +64,36 @@ impl<'k> Layout<'k> {
     }
 }
 
+/// What the name of a log file shows: `123456789012_CloudTrail_us-east-1_20261124T0305Z_….json.gz`.
+#[derive(Debug, PartialEq, Eq)]
+pub struct FileName<'k> {
+    pub account_id: &'k str,
+    pub region: &'k str,
+    /// When CloudTrail delivered it, in UTC, to the minute.
+    pub delivered: OffsetDateTime,
+}
+
+impl<'k> FileName<'k> {
+    /// Of a key or a path. `None` if its name shows something else.
+    pub fn of(path: &'k str) -> Option<FileName<'k>> {
+        let parts: Vec<&str> = path.rsplit(['/', '\\']).next()?.split('_').collect();
+        let &[account_id, KIND, region, delivered, ..] = &parts[..] else { return None };
+        let delivered = minute(delivered)?;
+        is_account_id(account_id).then_some(FileName { account_id, region, delivered })
+    }
+}
+
+/// Reads `20261124T0305Z`.
+fn minute(text: &str) -> Option<OffsetDateTime> {
+    let (date, clock) = text.strip_suffix('Z')?.split_once('T')?;
+    let number = |text: &str, start: usize, end: usize| text.get(start..end)?.parse::<u16>().ok();
+    let small = |text: &str, start: usize| u8::try_from(number(text, start, start + 2)?).ok();
+    let month = small(date, 4)?.try_into().ok()?;
+    let date = Date::from_calendar_date(number(date, 0, 4)?.into(), month, small(date, 6)?).ok()?;
+    let clock = Time::from_hms(small(clock, 0)?, small(clock, 2)?, 0).ok()?;
+    Some(date.with_time(clock).assume_utc())
+}
+
 /// The folder that CloudTrail, Config, ELB and others write below.
 const ROOT: &str = "AWSLogs";
 /// The kind of log that is read.
@@ -87,7 +117,7 @@ pub fn is_account_id(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use time::Month;
+    use time::{Month, macros::datetime};
 
     use super::*;
 
@@ -111,6 +141,26 @@ mod tests {
             kind("CloudTrail/AWSLogs/123456789012/CloudTrail-Digest/us-east-1/x.json.gz"),
             Some("CloudTrail-Digest")
         );
+    }
+
+    #[test]
+    fn a_file_name_shows_account_region_and_minute_of_delivery() {
+        let delivered = datetime!(2026-11-24 03:05 UTC);
+        let found = FileName { account_id: "123456789012", region: "us-east-1", delivered };
+        for folder in ["", "AWSLogs/123456789012/CloudTrail/", r"C:\logs\"] {
+            let path = format!("{folder}123456789012_CloudTrail_us-east-1_20261124T0305Z_x.json.gz");
+            assert_eq!(FileName::of(&path).as_ref(), Some(&found), "{path}");
+        }
+        for name in [
+            "x.json.gz",
+            "12_CloudTrail_us-east-1_20261124T0305Z_x.json.gz",
+            "123456789012_Config_us-east-1_20261124T0305Z_x.json.gz",
+            "123456789012_CloudTrail_us-east-1_20261324T0305Z_x.json.gz",
+            "123456789012_CloudTrail_us-east-1_2026é124T0305Z_x.json.gz",
+            "123456789012_CloudTrail_us-east-1_20261124_x.json.gz",
+        ] {
+            assert_eq!(FileName::of(name), None, "{name}");
+        }
     }
 
     #[test]

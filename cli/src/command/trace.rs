@@ -2,20 +2,16 @@
 
 use std::{
     collections::{BTreeSet, HashSet},
-    fs::{self, File},
-    io,
-    path::Path,
     sync::Arc,
 };
 
-use anyhow::{Context, bail};
 use indicatif::{HumanBytes, HumanCount};
 use quarantine_alert::{
     alert::Alert,
     rule::{EntityType, Match, Outcome},
     scan::{Needle, Needles},
     trace::{
-        call::{Call, named, replaced_by},
+        call::{Call, replaced_by},
         calls::Calls,
         edges::{self, Edge},
         identities::Identities,
@@ -26,14 +22,11 @@ use quarantine_alert::{
     trail::{log_file::LogFile, record::Record},
     untrusted::Untrusted,
 };
-use serde::Serialize;
-use tempfile::TempPath;
 use time::OffsetDateTime;
-use tokio::task::spawn_blocking;
 
 use crate::{
     args::{Color, Format, TraceArgs},
-    coverage::Coverage,
+    coverage::Seen,
     incidents::{FirstMatch, newest_first},
     matches::{Matches, RowKey},
     output::{
@@ -42,7 +35,7 @@ use crate::{
     },
     progress::plural,
     search::{Sink, search},
-    source::{Target, feed::Judge},
+    source::{feed::Judge, kept::kept},
     status::Status,
     stop::Stop,
 };
@@ -73,28 +66,22 @@ pub async fn run(arguments: TraceArgs) -> anyhow::Result<Status> {
         calls: Calls::default(),
         undoing: Vec::new(),
         undoing_bytes: 0,
-        named: Named::default(),
+        seen: Seen::default(),
     };
     let needles: Vec<Needle> = identities.needles().chain(second.matches.rules.each_needle()).collect();
     let needles = Needles::with_names(needles, undoing_names());
     let (coverage, _) = search(&targets, needles, &filter, &mut second, &stop).await;
 
-    let Second { matches, mut calls, mut undoing, named, .. } = second;
+    let Second { matches, mut calls, mut undoing, seen, .. } = second;
     undoing.retain(|undoing| undoing.event_id.clone().is_none_or(|id| !calls.is_replaced(id)));
     calls.finish();
     let (quarantine, quarantined) = quarantine(matches, &calls, &identities);
     let report = Report::new(&identities, &calls, undoing, quarantined);
-    let coverage_row = named.row(&coverage, report.has_data_events);
+    let seen = seen.complete(&coverage, report.has_data_events);
     let is_empty = calls.rows.is_empty();
     let summary = plural(report.summary.calls, "call");
-    let trace = Trace {
-        schema_version: "1.0",
-        report,
-        quarantine,
-        coverage: coverage_row,
-        quarantined,
-        is_filtered: filter.hides(),
-    };
+    let trace =
+        Trace { schema_version: "1.0", report, quarantine, coverage: seen, quarantined, is_filtered: filter.hides() };
     output.write_text(&match arguments.format {
         Format::Table => text::text(&trace, &identities),
         Format::Json => json::one(&trace)?,
@@ -139,37 +126,7 @@ fn quarantine(matches: Matches, calls: &Calls, identities: &Identities) -> (Vec<
     (alerts, quarantined)
 }
 
-/// Standard input, pipes and devices can be read only once, so they are copied into temporary files, which exist as long as
-/// their paths.
-async fn kept(targets: &[Target], stop: &Stop) -> anyhow::Result<(Vec<Target>, Vec<TempPath>)> {
-    let mut kept = Vec::new();
-    let mut targets = targets.to_vec();
-    for target in &mut targets {
-        let is_pipe = |path: &Path| fs::metadata(path).is_ok_and(|found| !found.is_file() && !found.is_dir());
-        let pipe = match target {
-            Target::Stdin => None,
-            Target::Disk(path) if is_pipe(path) => Some(path.clone()),
-            _ => continue,
-        };
-        let what = format!("cannot keep a copy of {target}, which must be read twice");
-        let (mut file, path) =
-            tempfile::Builder::new().prefix("quarantine-scan-").tempfile().context(what.clone())?.into_parts();
-        *target = Target::Disk(path.to_path_buf());
-        kept.push(path);
-        // In a thread of its own, so that a signal ends the run while nothing comes.
-        let copy = spawn_blocking(move || match pipe {
-            None => io::copy(&mut io::stdin().lock(), &mut file),
-            Some(path) => io::copy(&mut File::open(path)?, &mut file),
-        });
-        tokio::select! {
-            copied = copy => { copied?.context(what)?; }
-            () = stop.requested() => bail!("stopped by a signal, before everything was read"),
-        }
-    }
-    Ok((targets, kept))
-}
-
-/// Credentials are held in memory, each with its caller: about 2 GiB for so many.
+/// Issued credentials are held in memory, each with its caller. This many take about 2 GiB.
 const MAX_EDGES: usize = 4_000_000;
 
 /// The first read: the calls that returned credentials or made users.
@@ -215,10 +172,10 @@ struct Second {
     calls: Calls,
     undoing: Vec<Undoing>,
     undoing_bytes: usize,
-    named: Named,
+    seen: Seen,
 }
 
-/// What a record is for a trace.
+/// Everything that a trace needs from one record.
 struct Wanted {
     call: Option<Call>,
     undoing: Vec<Undoing>,
@@ -266,79 +223,10 @@ impl Sink for Second {
     }
 
     fn scanned(&mut self, log_file: &LogFile) {
-        self.named.add(log_file);
+        self.seen.add(log_file);
     }
 
     fn note(&self) -> String {
         plural(self.calls.rows.len(), "call")
-    }
-}
-
-/// What the names of the log files show.
-#[derive(Default)]
-struct Named {
-    log_files: u64,
-    unnamed: u64,
-    accounts: BTreeSet<String>,
-    regions: BTreeSet<String>,
-    delivered: BTreeSet<String>,
-}
-
-/// What was read. The names are those of the JSON.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct CoverageRow {
-    pub log_files: u64,
-    pub accounts: BTreeSet<String>,
-    pub regions: BTreeSet<String>,
-    pub first_delivery: Option<String>,
-    pub last_delivery: Option<String>,
-    /// Log files whose name shows none of these.
-    pub unnamed: u64,
-    pub data_events_seen: bool,
-    pub unread: Vec<String>,
-    /// Whether something is unread.
-    pub partial: bool,
-}
-
-impl Named {
-    fn add(&mut self, log_file: &LogFile) {
-        self.log_files += 1;
-        let path = match log_file {
-            LogFile::S3(object) => object.key.clone(),
-            LogFile::Disk(path) => path.to_string_lossy().into_owned(),
-            LogFile::Stdin => String::new(),
-        };
-        let Some((account_id, region, delivered)) = named(&path) else {
-            self.unnamed += 1;
-            return;
-        };
-        self.accounts.insert(account_id.to_owned());
-        self.regions.insert(region.to_owned());
-        self.delivered.insert(delivered.to_owned());
-        if self.delivered.len() > 2 {
-            // Only the first and the last are shown.
-            let (first, last) = (self.delivered.pop_first(), self.delivered.pop_last());
-            self.delivered = first.into_iter().chain(last).collect();
-        }
-    }
-
-    fn row(self, coverage: &Coverage, data_events_seen: bool) -> CoverageRow {
-        // 20261124T0305Z
-        let time = |text: &String| {
-            let part = |range: std::ops::Range<usize>| text.get(range).unwrap_or_default();
-            format!("{}-{}-{}T{}:{}:00Z", part(0..4), part(4..6), part(6..8), part(9..11), part(11..13))
-        };
-        CoverageRow {
-            log_files: self.log_files,
-            first_delivery: self.delivered.first().map(time),
-            last_delivery: self.delivered.last().map(time),
-            accounts: self.accounts,
-            regions: self.regions,
-            unnamed: self.unnamed,
-            data_events_seen,
-            unread: coverage.unread_lines().map(str::to_owned).collect(),
-            partial: !coverage.is_complete(),
-        }
     }
 }

@@ -7,7 +7,7 @@ use quarantine_alert::{alert::Alert, trace::report::Report};
 use serde::Serialize;
 use time::OffsetDateTime;
 
-use crate::command::trace::CoverageRow;
+use crate::coverage::Seen;
 
 /// Everything that a trace shows. The names are those of the JSON.
 #[derive(Serialize)]
@@ -18,7 +18,7 @@ pub struct Trace {
     pub report: Report,
     /// The alerts of `find` for the users and roles behind the calls.
     pub quarantine: Vec<Alert>,
-    pub coverage: CoverageRow,
+    pub coverage: Seen,
     #[serde(skip)]
     pub quarantined: Option<OffsetDateTime>,
     /// Whether filters may hide calls and edges.

@@ -123,7 +123,7 @@ impl<'n> FileReading<'n> {
     }
 }
 
-/// What a file must be.
+/// What is expected of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FileKind {
     /// It is named on the command line, and must have records.
