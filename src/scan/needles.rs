@@ -1,13 +1,15 @@
 //! The byte strings that a file is searched for, and the search over a stream of blocks.
 
-use std::{
-    borrow::Cow,
-    collections::{BTreeSet, HashSet},
-};
+mod finders;
+mod names;
 
-use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
+use std::{borrow::Cow, collections::BTreeSet};
+
 use memchr::memmem::Finder;
 use serde::Serialize;
+
+use finders::Finders;
+use names::Names;
 
 /// A byte string that every wanted record contains. It consists of ASCII letters, digits and `_`, since JSON may
 /// escape every other character.
@@ -61,92 +63,6 @@ pub struct Needles {
     overlap: usize,
 }
 
-/// Names of calls, each a needle that is found only as the value of `eventName`: one search for this key costs less than one for
-/// each name.
-struct Names {
-    key: Finder<'static>,
-    names: HashSet<&'static str>,
-    longest: usize,
-}
-
-const NAME_KEY: &str = "eventName";
-/// Between the key and the name are quotes, a colon, spaces, and backslashes where a record is a string in another document.
-/// More than these may be anything, and count as a name.
-const MOST_SEPARATORS: usize = 16;
-
-impl Names {
-    fn new(names: HashSet<&'static str>) -> Option<Names> {
-        let longest = names.iter().map(|name| name.len()).max()?;
-        Some(Names { key: Finder::new(NAME_KEY), names, longest })
-    }
-
-    /// The most bytes from the first of the key to the first after the name.
-    fn span(&self) -> usize {
-        NAME_KEY.len() + MOST_SEPARATORS + self.longest + 1
-    }
-
-    /// The ends of all names in a text. A name that the text's end cuts is none.
-    fn ends<'t>(&self, text: &'t [u8]) -> impl Iterator<Item = usize> + use<'_, 't> {
-        let is_word = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';
-        self.key.find_iter(text).filter_map(move |at| {
-            let from = at + NAME_KEY.len();
-            let rest = &text[from..];
-            let Some(start) = rest.iter().take(MOST_SEPARATORS + 1).position(is_word) else {
-                return (rest.len() > MOST_SEPARATORS).then_some(from);
-            };
-            let word = &rest[start..];
-            let end = word.iter().take(self.longest + 1).position(|byte| !is_word(byte))?;
-            let name = str::from_utf8(&word[..end]).ok()?;
-            self.names.contains(name).then_some(from + start + end)
-        })
-    }
-}
-
-/// A few needles are found fastest one by one, many at once.
-enum Finders {
-    Few(Vec<Finder<'static>>),
-    Many(Box<AhoCorasick>),
-}
-
-/// So many passes over a block cost about as much as one for all needles.
-const FEW: usize = 12;
-/// The table of so many needles takes a few megabytes.
-const TABLED: usize = 500;
-
-impl Finders {
-    fn new(needles: &BTreeSet<Needle>) -> Finders {
-        let few = || needles.iter().map(|needle| Finder::new(needle.0.as_bytes()).into_owned()).collect();
-        if needles.len() <= FEW {
-            return Finders::Few(few());
-        }
-        // The automaton with one table is twice as fast, and larger than any cache for thousands of needles.
-        let kind = if needles.len() <= TABLED { AhoCorasickKind::DFA } else { AhoCorasickKind::ContiguousNFA };
-        let builder = AhoCorasick::builder().match_kind(MatchKind::LeftmostLongest).kind(Some(kind)).clone();
-        // It only fails for more needles than memory holds.
-        let many = builder.build(needles.iter().map(|needle| needle.0.as_bytes()));
-        many.map_or_else(|_| Finders::Few(few()), |many| Finders::Many(many.into()))
-    }
-
-    fn are_in(&self, text: &[u8]) -> bool {
-        match self {
-            Finders::Few(finders) => finders.iter().any(|finder| finder.find(text).is_some()),
-            Finders::Many(automaton) => automaton.is_match(text),
-        }
-    }
-
-    /// Where the last needle ends.
-    fn last_in(&self, text: &[u8]) -> Option<usize> {
-        match self {
-            Finders::Few(finders) => {
-                let last = |finder: &Finder<'_>| finder.find_iter(text).last().map(|at| at + finder.needle().len());
-                finders.iter().filter_map(last).max()
-            }
-            // Needles overlap only within one word, so within one string of one record.
-            Finders::Many(automaton) => automaton.find_iter(text).last().map(|found| found.end()),
-        }
-    }
-}
-
 /// `\u004`: the part of an escape that must be seen at once.
 const ESCAPE_BYTES: usize = 5;
 
@@ -165,9 +81,9 @@ impl Needles {
         let longest = needles.iter().map(|needle| needle.0.len()).max().unwrap_or(0);
         let names = Names::new(names.into_iter().collect());
         let has_digit = |text: &str| text.bytes().any(|byte| byte.is_ascii_digit());
-        let name_has_digit = names.as_ref().is_some_and(|names| names.names.iter().any(|name| has_digit(name)));
         Needles {
-            has_digit: name_has_digit || needles.iter().any(|needle| has_digit(&needle.0)),
+            has_digit: names.as_ref().is_some_and(Names::have_digit)
+                || needles.iter().any(|needle| has_digit(&needle.0)),
             finders: Finders::new(&needles),
             escape: Finder::new(r"\u00").into_owned(),
             overlap: longest.max(ESCAPE_BYTES).max(names.as_ref().map_or(0, Names::span)) - 1,

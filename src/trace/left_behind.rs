@@ -7,6 +7,7 @@ mod compute;
 mod data;
 mod ec2;
 mod iam;
+mod policies;
 mod template;
 mod watch;
 
@@ -45,7 +46,7 @@ pub struct Undo {
 
 /// All rows.
 pub fn rows() -> impl Iterator<Item = &'static Row> {
-    [iam::ROWS, accounts::ROWS, ec2::ROWS, compute::ROWS, data::ROWS, watch::ROWS].into_iter().flatten()
+    [iam::ROWS, policies::ROWS, accounts::ROWS, ec2::ROWS, compute::ROWS, data::ROWS, watch::ROWS].into_iter().flatten()
 }
 
 /// Something that a call left behind.
@@ -53,15 +54,8 @@ pub fn rows() -> impl Iterator<Item = &'static Row> {
 pub struct Left {
     pub kind: &'static str,
     pub id: Untrusted,
-    /// The command that undoes it. Safe to paste: see [`command`].
+    /// The command that undoes it. It is safe to paste.
     pub undo: Option<String>,
-}
-
-/// Something that a call undid.
-#[derive(Clone, Debug)]
-pub struct Undone {
-    pub kind: &'static str,
-    pub id: Untrusted,
 }
 
 /// By the name of the call.
@@ -101,17 +95,6 @@ pub fn made(record: &Record, fields: &Fields<'_>) -> Vec<Left> {
     left
 }
 
-/// What a call that succeeded undid, whoever made it.
-pub fn undone(record: &Record, fields: &Fields<'_>) -> Vec<Undone> {
-    let undos = of_call(&UNDOING, record).filter(|(row, _)| is_of(record, row));
-    undos.flat_map(|(row, undo)| texts(undo.id, fields).into_iter().map(|id| Undone { kind: row.kind, id })).collect()
-}
-
-/// Whether a call may undo something.
-pub fn undoes(record: &Record) -> bool {
-    of_call(&UNDOING, record).any(|(row, _)| is_of(record, row))
-}
-
 fn of_call<T>(table: &'static HashMap<&str, Vec<T>>, record: &Record) -> impl Iterator<Item = &'static T> {
     let mut found = None;
     let name = record.event_name.as_ref();
@@ -140,27 +123,25 @@ impl Undoing {
         size_of::<Undoing>() + self.id.bytes() + self.by.as_ref().map_or(0, Untrusted::bytes) + 32
     }
 
-    /// What a record of a call that succeeded undid.
+    /// What a call undid. Nothing if it did not succeed.
     pub fn of(record: &Record) -> Vec<Undoing> {
-        if !undoes(record) {
+        let mut undos = of_call(&UNDOING, record).filter(|(row, _)| is_of(record, row)).peekable();
+        // Most candidates are of other calls, and need not be parsed.
+        let fields = undos.peek().and_then(|_| Fields::of(record.raw.get()).ok());
+        let Some(fields) = fields.filter(|fields| Outcome::of(record, fields) == Outcome::Succeeded) else {
             return Vec::new();
-        }
-        let Ok(fields) = Fields::of(record.raw.get()) else { return Vec::new() };
-        if Outcome::of(record, &fields) != Outcome::Succeeded {
-            return Vec::new();
-        }
-        let undone = undone(record, &fields).into_iter();
-        undone
-            .map(|undone| Undoing {
-                kind: undone.kind,
-                id: undone.id,
-                account_id: record.account_id().into(),
-                region: record.aws_region.clone(),
-                event_id: record.event_id.clone(),
-                time: record.event_time,
-                by: record.user_identity.arn.clone(),
-            })
-            .collect()
+        };
+        let things = undos.flat_map(|(row, undo)| texts(undo.id, &fields).into_iter().map(|id| (row.kind, id)));
+        let undoing = |(kind, id)| Undoing {
+            kind,
+            id,
+            account_id: record.account_id().into(),
+            region: record.aws_region.clone(),
+            event_id: record.event_id.clone(),
+            time: record.event_time,
+            by: record.user_identity.arn.clone(),
+        };
+        things.map(undoing).collect()
     }
 }
 
@@ -199,8 +180,7 @@ mod tests {
             assert_eq!(case["undone"].is_null(), row.undone_by.is_empty(), "{name}");
             if !row.undone_by.is_empty() {
                 let undoing = record(&case["undone"]);
-                assert!(undoes(&undoing), "{name}");
-                let undone = undone(&undoing, &Fields::of(undoing.raw.get()).unwrap());
+                let undone = Undoing::of(&undoing);
                 let undone: BTreeSet<String> =
                     undone.iter().filter(|each| each.kind == row.kind).map(|each| json!(each.id).to_string()).collect();
                 assert!(undone.contains(&ids[0].to_string()), "{name}: {undone:?} {ids:?}");

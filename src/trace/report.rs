@@ -19,29 +19,20 @@ use super::{
 use crate::untrusted::Untrusted;
 
 pub use rows::{
-    AccessedRow, AccountRow, ApiRow, ErrorRow, IdentityRow, LeftRow, RegionRow, Report, ServiceRow, Summary, Time,
-    ValueRow, ViaRow,
+    AccessedRow, AccountRow, ApiRow, Count, ErrorRow, IdentityRow, LeftRow, RegionRow, Report, ServiceRow, Summary,
+    Time, ValueRow, ViaRow,
 };
 
 /// The most frequent resources that are shown.
 const MOST_ACCESSED: usize = 1000;
-
-/// The counts of one value.
-#[derive(Clone, Copy, Default)]
-struct Count {
-    calls: u64,
-    denied: u64,
-    first: Option<Time>,
-    last: Option<Time>,
-}
 
 impl Count {
     fn add(&mut self, row: &Row) {
         self.calls += 1;
         self.denied += u64::from(row.outcome == Outcome::Denied);
         let time = row.event_time.map(Time);
-        self.first = [self.first, time].into_iter().flatten().min();
-        self.last = self.last.max(time);
+        self.first_event_time = [self.first_event_time, time].into_iter().flatten().min();
+        self.last_event_time = self.last_event_time.max(time);
     }
 }
 
@@ -97,28 +88,24 @@ impl Report {
             services: services
                 .map(|(event_source, Count { calls, denied, .. })| ServiceRow { event_source, calls, denied })
                 .collect(),
-            apis: apis
-                .map(|((event_source, event_name), Count { calls, denied, first, last })| ApiRow {
-                    event_source,
-                    event_name,
-                    calls,
-                    denied,
-                    first_event_time: first,
-                    last_event_time: last,
-                })
-                .collect(),
+            apis: apis.map(|((event_source, event_name), count)| ApiRow { event_source, event_name, count }).collect(),
             source_ip_addresses: value_rows(calls, |row| row.source_ip_address),
             user_agents: value_rows(calls, |row| row.user_agent),
             errors: errors
                 .into_iter()
-                .map(|((error_code, event_source, event_name), Count { calls, first, last, .. })| ErrorRow {
-                    error_code,
-                    event_source,
-                    event_name,
-                    count: calls,
-                    first_event_time: first,
-                    last_event_time: last,
-                })
+                .map(
+                    |(
+                        (error_code, event_source, event_name),
+                        Count { calls, first_event_time, last_event_time, .. },
+                    )| ErrorRow {
+                        error_code,
+                        event_source,
+                        event_name,
+                        count: calls,
+                        first_event_time,
+                        last_event_time,
+                    },
+                )
                 .collect(),
             left_behind: left_rows(identities, calls, undoing),
             accessed,
@@ -146,8 +133,8 @@ fn summary(calls: &Calls, quarantined: Option<OffsetDateTime>) -> Summary {
         failed: of(Outcome::Failed),
         duplicates: calls.duplicates,
         on_behalf: number(&|row| row.is_on_behalf),
-        first_event_time: all.first,
-        last_event_time: all.last,
+        first_event_time: all.first_event_time,
+        last_event_time: all.last_event_time,
         before_quarantine: relative(false),
         after_quarantine: relative(true),
     }
@@ -155,14 +142,7 @@ fn summary(calls: &Calls, quarantined: Option<OffsetDateTime>) -> Summary {
 
 fn value_rows(calls: &Calls, of: impl Fn(&Row) -> Option<TextId>) -> Vec<ValueRow> {
     let rows = counted(calls, |row| vec![of(row)], |id| id.map(|id| calls.text(id).clone())).into_iter();
-    rows.map(|(value, Count { calls, denied, first, last })| ValueRow {
-        value,
-        calls,
-        denied,
-        first_event_time: first,
-        last_event_time: last,
-    })
-    .collect()
+    rows.map(|(value, count)| ValueRow { value, count }).collect()
 }
 
 /// The most frequent, and how many more there are.
@@ -176,14 +156,10 @@ fn accessed_rows(calls: &Calls) -> (Vec<AccessedRow>, usize) {
     let rows = counted(calls, values, |(source, name, resource)| (text(source), text(name), text(resource)));
     let more = rows.len().saturating_sub(MOST_ACCESSED);
     let rows = rows.into_iter().take(MOST_ACCESSED);
-    let rows = rows.map(|((event_source, event_name, resource), Count { calls, first, last, .. })| AccessedRow {
-        event_source,
-        event_name,
-        resource,
-        calls,
-        first_event_time: first,
-        last_event_time: last,
-    });
+    let rows =
+        rows.map(|((event_source, event_name, resource), Count { calls, first_event_time, last_event_time, .. })| {
+            AccessedRow { event_source, event_name, resource, calls, first_event_time, last_event_time }
+        });
     (rows.collect(), more)
 }
 
@@ -212,10 +188,7 @@ fn identity_rows(identities: &Identities, calls: &Calls) -> Vec<IdentityRow> {
             event_id: via.event_id.clone(),
             event_time: via.event_time.map(Time),
         }),
-        first_event_time: count.first,
-        last_event_time: count.last,
-        calls: count.calls,
-        denied: count.denied,
+        count,
     })
     .collect()
 }

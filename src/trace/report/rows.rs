@@ -45,6 +45,16 @@ pub struct Report {
     pub has_data_events: bool,
 }
 
+/// The calls of one value, and the times of the first and the last.
+#[derive(Clone, Copy, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Count {
+    pub calls: u64,
+    pub denied: u64,
+    pub first_event_time: Option<Time>,
+    pub last_event_time: Option<Time>,
+}
+
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct IdentityRow {
@@ -55,10 +65,8 @@ pub struct IdentityRow {
     /// An identity's id. `None` for what was asked for.
     pub parent: Option<Untrusted>,
     pub via: Option<ViaRow>,
-    pub first_event_time: Option<Time>,
-    pub last_event_time: Option<Time>,
-    pub calls: u64,
-    pub denied: u64,
+    #[serde(flatten)]
+    pub count: Count,
 }
 
 #[derive(Serialize)]
@@ -119,20 +127,16 @@ pub struct ServiceRow {
 pub struct ApiRow {
     pub event_source: Untrusted,
     pub event_name: Untrusted,
-    pub calls: u64,
-    pub denied: u64,
-    pub first_event_time: Option<Time>,
-    pub last_event_time: Option<Time>,
+    #[serde(flatten)]
+    pub count: Count,
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ValueRow {
     pub value: Option<Untrusted>,
-    pub calls: u64,
-    pub denied: u64,
-    pub first_event_time: Option<Time>,
-    pub last_event_time: Option<Time>,
+    #[serde(flatten)]
+    pub count: Count,
 }
 
 #[derive(Serialize)]

@@ -1,0 +1,53 @@
+//! The search for a set of needles in one text.
+
+use std::collections::BTreeSet;
+
+use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
+use memchr::memmem::Finder;
+
+use super::Needle;
+
+/// A few needles are found fastest one by one, many at once.
+pub enum Finders {
+    Few(Vec<Finder<'static>>),
+    Many(Box<AhoCorasick>),
+}
+
+/// So many passes over a block cost about as much as one for all needles.
+const FEW: usize = 12;
+/// The table of so many needles takes a few megabytes.
+const TABLED: usize = 500;
+
+impl Finders {
+    pub fn new(needles: &BTreeSet<Needle>) -> Finders {
+        let few = || needles.iter().map(|needle| Finder::new(needle.0.as_bytes()).into_owned()).collect();
+        if needles.len() <= FEW {
+            return Finders::Few(few());
+        }
+        // The automaton with one table is twice as fast, and larger than any cache for thousands of needles.
+        let kind = if needles.len() <= TABLED { AhoCorasickKind::DFA } else { AhoCorasickKind::ContiguousNFA };
+        let builder = AhoCorasick::builder().match_kind(MatchKind::LeftmostLongest).kind(Some(kind)).clone();
+        // It only fails for more needles than memory holds.
+        let many = builder.build(needles.iter().map(|needle| needle.0.as_bytes()));
+        many.map_or_else(|_| Finders::Few(few()), |many| Finders::Many(many.into()))
+    }
+
+    pub fn are_in(&self, text: &[u8]) -> bool {
+        match self {
+            Finders::Few(finders) => finders.iter().any(|finder| finder.find(text).is_some()),
+            Finders::Many(automaton) => automaton.is_match(text),
+        }
+    }
+
+    /// Where the last needle ends.
+    pub fn last_in(&self, text: &[u8]) -> Option<usize> {
+        match self {
+            Finders::Few(finders) => {
+                let last = |finder: &Finder<'_>| finder.find_iter(text).last().map(|at| at + finder.needle().len());
+                finders.iter().filter_map(last).max()
+            }
+            // Needles overlap only within one word, so within one string of one record.
+            Finders::Many(automaton) => automaton.find_iter(text).last().map(|found| found.end()),
+        }
+    }
+}
