@@ -98,8 +98,10 @@ def run(command, folder, environment=None):
 
 
 def hide_chain(folder):
-    """Adds a log file in which a key gets a session, the session another, and that one a key of the archive. Returns the number
-    of calls that a trace must find."""
+    """Adds a log file with a chain: a key gets a session, which gets another, which gets a key of the archive.
+
+    Returns how many calls a trace of the chain must find.
+    """
     first = min(pathlib.Path(folder).rglob("*.gz"))
     with gzip.open(first) as file:
         records = json.load(file)["Records"]

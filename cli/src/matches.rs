@@ -33,7 +33,7 @@ pub struct Findings {
     pub matches: Vec<PendingMatch>,
     /// The number of matches, those that were not kept included.
     pub count: u64,
-    /// Of the rules that may match every call of a key.
+    /// How often each row matched, for the rules that can match every call of a key.
     pub occurrences: HashMap<RowKey, Occurrences>,
     pub coverage: Coverage,
     pub sources: Sources,

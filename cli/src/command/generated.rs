@@ -1,4 +1,4 @@
-//! What clap generates from the definition of the command line.
+//! Shell completions and man pages, which clap generates from the arguments.
 
 use std::{fs, io};
 

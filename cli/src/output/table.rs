@@ -113,7 +113,7 @@ impl Row {
     }
 }
 
-/// The outcome, and how often it was seen if one row stands for several calls.
+/// The outcome. If the row stands for several calls, it also says how many.
 fn outcome(alert: &Alert) -> String {
     match &alert.occurrences {
         Some(Occurrences { count, last_event_time, .. }) if *count > 1 => {

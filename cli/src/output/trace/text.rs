@@ -14,7 +14,7 @@ use quarantine_alert::{
 use super::Trace;
 use crate::progress::plural;
 
-/// So many rows of each kind are shown; JSON has all.
+/// The table shows at most this many rows of each kind. JSON has all of them.
 const TOP: usize = 10;
 
 pub fn text(trace: &Trace, identities: &Identities) -> String {
@@ -23,7 +23,7 @@ pub fn text(trace: &Trace, identities: &Identities) -> String {
     text.push_str("\n\nIDENTITIES\n");
     tree(&mut text, identities, &report.identities);
     let (there, removed): (Vec<_>, Vec<_>) = report.left_behind.iter().partition(|row| row.removed_at.is_none());
-    // What hangs on another thing was made after it, and must go before it.
+    // A policy is attached to a user after the user is created, and must be detached before the user can be deleted.
     let newest_first: Vec<_> = there.into_iter().rev().collect();
     section(&mut text, "LEFT BEHIND, the newest first: undo in this order", &newest_first, usize::MAX, |row| left(row));
     section(&mut text, "LEFT BEHIND, AND REMOVED SINCE", &removed, TOP, |row| {
@@ -34,9 +34,9 @@ pub fn text(trace: &Trace, identities: &Identities) -> String {
         let value = shown(row.value.as_ref(), 100);
         format!(
             "{value}  {}{}  {}",
-            plural(row.calls, "call"),
-            denied(row.denied),
-            period(row.first_event_time, row.last_event_time)
+            plural(row.count.calls, "call"),
+            denied(row.count.denied),
+            period(row.count.first_event_time, row.count.last_event_time)
         )
     };
     section(&mut text, "ADDRESSES", &report.source_ip_addresses, TOP, values);
@@ -108,7 +108,7 @@ fn verdict(trace: &Trace) -> Vec<String> {
     sentences
 }
 
-/// What could not be seen.
+/// Names the calls that the trace may have missed.
 fn unseen(trace: &Trace) -> String {
     let coverage = &trace.coverage;
     let mut parts = Vec::new();
@@ -117,7 +117,7 @@ fn unseen(trace: &Trace) -> String {
         _ => parts.push("calls outside of these log files".into()),
     }
     if !coverage.data_events_seen {
-        parts.push("reads of data, since there are no data events".into());
+        parts.push("reads of data (the log files have no data events)".into());
     }
     if trace.is_filtered {
         parts.push("what the filters left out, and what came from that".into());
@@ -163,7 +163,7 @@ fn identity(row: &IdentityRow) -> String {
     });
     let arn =
         row.arn.as_ref().filter(|arn| **arn != row.id).map_or(String::new(), |arn| format!(" {}", arn.visible(150)));
-    format!("{} {id}{arn}{via}: {}{}", row.kind, plural(row.calls, "call"), denied(row.denied))
+    format!("{} {id}{arn}{via}: {}{}", row.kind, plural(row.count.calls, "call"), denied(row.count.denied))
 }
 
 fn left(row: &LeftRow) -> String {
