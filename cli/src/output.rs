@@ -7,7 +7,7 @@ pub mod trace;
 
 use std::{
     fs::{self, File},
-    io::{self, ErrorKind, IsTerminal, Write},
+    io::{self, BufWriter, ErrorKind, IsTerminal, Write},
     path::{Path, PathBuf},
 };
 
@@ -85,11 +85,23 @@ impl Output {
 
     /// # Errors
     /// As [`Output::write_alerts`].
-    pub fn write_text(mut self, text: &str) -> anyhow::Result<()> {
-        match self.to.write_all(text.as_bytes()).and_then(|()| self.to.flush()) {
-            Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
-            result => result
-                .and_then(|()| self.replaced.map_or(Ok(()), Replaced::complete))
+    pub fn write_text(self, text: &str) -> anyhow::Result<()> {
+        self.write(|to| Ok(to.write_all(text.as_bytes())?))
+    }
+
+    /// # Errors
+    /// As [`Output::write_alerts`], or that of `result`.
+    pub fn write(mut self, result: impl FnOnce(&mut dyn Write) -> anyhow::Result<()>) -> anyhow::Result<()> {
+        let mut to = BufWriter::new(&mut self.to);
+        let written = result(&mut to).and_then(|()| Ok(to.flush()?));
+        drop(to.into_parts());
+        let is_closed = |error: &anyhow::Error| {
+            error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == ErrorKind::BrokenPipe)
+        };
+        match written {
+            Err(error) if is_closed(&error) => Ok(()),
+            written => written
+                .and_then(|()| Ok(self.replaced.map_or(Ok(()), Replaced::complete)?))
                 .with_context(|| format!("cannot write {}", self.name)),
         }
     }

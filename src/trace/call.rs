@@ -1,14 +1,14 @@
 //! A record by a traced identity → what the report needs of it.
 
 use memchr::memmem::find;
+use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
 use super::left_behind::{self, Left};
 use crate::{json::Fields, trail::record::Record, untrusted::Untrusted};
 
 /// How a call ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Outcome {
     Succeeded,
     /// It would have succeeded.

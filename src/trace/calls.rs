@@ -1,16 +1,20 @@
-//! All calls of a trace, in little memory: each text is held once, and a call takes about 150 bytes.
+//! All calls of a trace. Each text is in memory once; the calls are too, as long as they are few.
 
 use std::{
     cmp::Ordering,
     collections::{BTreeSet, HashMap, HashSet},
+    fs::File,
+    io,
     num::NonZeroU32,
 };
 
+use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
 use super::{
     call::{Call, Outcome},
     left_behind::Left,
+    sorted::{Sorted, Sorter},
 };
 use crate::untrusted::Untrusted;
 
@@ -23,7 +27,7 @@ pub struct Texts {
 }
 
 /// The number of a text.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct TextId(NonZeroU32);
 
 impl Texts {
@@ -31,33 +35,38 @@ impl Texts {
         if let Some(id) = self.ids.get(&text) {
             return *id;
         }
-        // Four billion texts do not fit into the memory that a trace may take. Beyond that, all are the last one.
-        let number = u32::try_from(self.list.len() + 1).unwrap_or(u32::MAX);
-        let id = TextId(NonZeroU32::new(number).unwrap_or(NonZeroU32::MAX));
+        let id = TextId(NonZeroU32::new(number(self.list.len() + 1)).unwrap_or(NonZeroU32::MAX));
         self.bytes += 2 * text.bytes() + 48;
         self.list.push(text.clone());
         self.ids.insert(text, id);
         id
     }
 
-    pub fn get(&self, id: TextId) -> &Untrusted {
+    fn get(&self, id: TextId) -> &Untrusted {
         &self.list[id.0.get() as usize - 1]
+    }
+
+    /// `None` if no text is this id.
+    fn event_id(&self, id: &Untrusted) -> Option<EventId> {
+        uuid_of(id).map(EventId::Uuid).or_else(|| self.ids.get(id).copied().map(EventId::Text))
     }
 }
 
 /// CloudTrail's ids are UUIDs. Others may be any text.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum EventId {
     Uuid(u128),
     Text(TextId),
 }
 
 /// A call, with the numbers of its texts.
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Row {
     pub event_id: Option<EventId>,
+    #[serde(with = "nanoseconds")]
     pub event_time: Option<OffsetDateTime>,
     /// The number of the identity.
-    pub identity: usize,
+    pub identity: u32,
     pub outcome: Outcome,
     pub is_on_behalf: bool,
     pub is_data_event: bool,
@@ -75,29 +84,61 @@ pub struct Row {
     /// The user or role behind the call, in the caller's account.
     pub behind: Option<TextId>,
     pub resources: Box<[TextId]>,
-    pub left: Box<[Left]>,
+    /// The number of what it left behind, see [`Timeline::left`].
+    left: Option<u32>,
     pub log_file: TextId,
 }
 
-/// The calls of the traced identities.
-#[derive(Default)]
+/// The calls of the traced identities, as they are found.
 pub struct Calls {
-    pub rows: Vec<Row>,
-    /// Copies of calls.
-    pub duplicates: u64,
+    rows: Sorter<Row>,
     texts: Texts,
-    /// The ids of the calls that an addendum replaces.
+    left: Vec<Box<[Left]>>,
+    left_bytes: usize,
+    /// The ids of the records that an addendum replaces.
     replaced: HashSet<EventId>,
-    bytes: usize,
+    most: usize,
+    spill: fn() -> io::Result<File>,
+    /// With copies.
+    pub found: usize,
 }
 
+/// As many calls are in memory, about 40 MB.
+pub const IN_MEMORY: usize = 250_000;
+
 impl Calls {
-    pub fn add(&mut self, call: Call, log_file: &str) {
+    /// Beyond [`IN_MEMORY`] calls, they are in files that `spill` makes, and that are gone when they are closed.
+    pub fn new(spill: fn() -> io::Result<File>) -> Calls {
+        Calls::holding(IN_MEMORY, spill)
+    }
+
+    fn holding(most: usize, spill: fn() -> io::Result<File>) -> Calls {
+        Calls {
+            rows: Sorter::new(most, spill),
+            most,
+            texts: Texts::default(),
+            left: Vec::new(),
+            left_bytes: 0,
+            replaced: HashSet::new(),
+            spill,
+            found: 0,
+        }
+    }
+
+    /// # Errors
+    /// The temporary folder has no room.
+    pub fn add(&mut self, call: Call, log_file: &str) -> io::Result<()> {
         let texts = &mut self.texts;
         let mut id = |text: Option<Untrusted>| text.map(|text| texts.id(text));
+        let bytes = |left: &Left| left.id.bytes() + left.undo.as_ref().map_or(0, String::len) + 48;
+        self.left_bytes += call.left.iter().map(bytes).sum::<usize>();
+        let left = (!call.left.is_empty()).then(|| {
+            self.left.push(call.left.into());
+            number(self.left.len() - 1)
+        });
         let row = Row {
             event_time: call.event_time,
-            identity: call.identity,
+            identity: number(call.identity),
             outcome: call.outcome,
             is_on_behalf: call.is_on_behalf,
             is_data_event: call.is_data_event,
@@ -114,13 +155,11 @@ impl Calls {
             event_name: texts.id(call.event_name),
             resources: call.resources.into_iter().map(|resource| texts.id(resource)).collect(),
             log_file: texts.id(log_file.into()),
-            left: call.left.into(),
+            left,
             event_id: call.event_id.map(|id| event_id(texts, id)),
         };
-        let left: usize =
-            row.left.iter().map(|left| left.id.bytes() + left.undo.as_ref().map_or(0, String::len) + 48).sum();
-        self.bytes += size_of::<Row>() + row.resources.len() * size_of::<TextId>() + left;
-        self.rows.push(row);
+        self.found += 1;
+        self.rows.push(row, by_id(&self.texts))
     }
 
     /// The call or undoing of this event id does not count: an addendum replaces its record.
@@ -129,17 +168,79 @@ impl Calls {
         self.replaced.insert(id);
     }
 
-    pub fn is_replaced(&mut self, id: Untrusted) -> bool {
-        self.replaced.contains(&event_id(&mut self.texts, id))
+    /// About how much memory the texts take, and what was left behind. The calls take a fixed size.
+    pub fn bytes(&self) -> usize {
+        self.left_bytes + self.texts.bytes
     }
 
-    /// About how much memory the calls take.
-    pub fn bytes(&self) -> usize {
-        self.bytes + self.texts.bytes
+    /// Keeps one call for each event id, in the order of time, without those that an addendum replaces. The order of the log files
+    /// makes no difference.
+    ///
+    /// # Errors
+    /// The temporary folder has no room.
+    pub fn finish(self) -> io::Result<Timeline> {
+        let Calls { rows, texts, left, replaced, most, spill, .. } = self;
+        let mut kept = Sorter::new(most, spill);
+        let (mut duplicates, mut calls, mut last) = (0, 0, None);
+        let mut behind = HashSet::new();
+        rows.finish(by_id(&texts))?.into_each(by_id(&texts), |row| {
+            if row.event_id.is_some_and(|id| replaced.contains(&id)) {
+                return Ok(());
+            }
+            if row.event_id.is_some() && row.event_id == last {
+                duplicates += 1;
+                return Ok(());
+            }
+            last = row.event_id;
+            calls += 1;
+            behind.extend(row.caller_account_id.zip(row.behind));
+            kept.push(row, by_time(&texts))
+        })?;
+        let behind =
+            behind.into_iter().map(|(account, name)| (texts.get(account).clone(), texts.get(name).clone())).collect();
+        let rows = kept.finish(by_time(&texts))?;
+        Ok(Timeline { rows, calls, duplicates, behind, texts, left, replaced })
+    }
+}
+
+/// Four billion do not fit into the memory that a trace may take. Beyond that, all are the last one.
+fn number(number: usize) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
+}
+
+/// The calls of the traced identities, each once, in the order of time.
+pub struct Timeline {
+    rows: Sorted<Row>,
+    pub calls: u64,
+    /// Copies of calls.
+    pub duplicates: u64,
+    /// The users and roles behind the calls, each with its account.
+    pub behind: BTreeSet<(Untrusted, Untrusted)>,
+    texts: Texts,
+    left: Vec<Box<[Left]>>,
+    replaced: HashSet<EventId>,
+}
+
+impl Timeline {
+    /// Visits all calls.
+    ///
+    /// # Errors
+    /// Those of `visit`, or the temporary file cannot be read.
+    pub fn each<E: From<io::Error>>(&self, visit: impl FnMut(&Row) -> Result<(), E>) -> Result<(), E> {
+        self.rows.each(by_time(&self.texts), visit)
     }
 
     pub fn text(&self, id: TextId) -> &Untrusted {
         self.texts.get(id)
+    }
+
+    /// What the call left behind.
+    pub fn left(&self, row: &Row) -> &[Left] {
+        row.left.and_then(|left| self.left.get(left as usize)).map_or(&[], |left| left)
+    }
+
+    pub fn is_replaced(&self, id: &Untrusted) -> bool {
+        self.texts.event_id(id).is_some_and(|id| self.replaced.contains(&id))
     }
 
     /// As CloudTrail writes it.
@@ -153,47 +254,61 @@ impl Calls {
             EventId::Text(id) => self.text(id).clone(),
         }
     }
+}
 
-    /// Keeps one call for each event id, in the order of time, without those that an addendum replaces. The order of the log files
-    /// makes no difference.
-    pub fn finish(&mut self) {
-        let Calls { rows, texts, replaced, .. } = self;
-        rows.retain(|row| row.event_id.is_none_or(|id| !replaced.contains(&id)));
-        let text = |id: Option<EventId>| match id {
-            Some(EventId::Text(id)) => Some(texts.get(id)),
-            _ => None,
-        };
-        let number = |id: Option<EventId>| match id {
-            Some(EventId::Uuid(number)) => Some(number),
-            _ => None,
-        };
-        rows.sort_by(|a, b| {
-            let ids =
-                || number(a.event_id).cmp(&number(b.event_id)).then_with(|| text(a.event_id).cmp(&text(b.event_id)));
-            let files = || texts.get(a.log_file).cmp(texts.get(b.log_file));
-            let order: Ordering = a.event_time.cmp(&b.event_time);
-            order.then_with(ids).then_with(files)
-        });
-        let all = rows.len();
-        let mut seen = HashSet::new();
-        rows.retain(|row| row.event_id.is_none_or(|id| seen.insert(id)));
-        self.duplicates += (all - rows.len()) as u64;
+/// By event id, the earliest copy first.
+fn by_id(texts: &Texts) -> impl Fn(&Row, &Row) -> Ordering {
+    |a, b| ids(texts, a, b).then_with(|| a.event_time.cmp(&b.event_time)).then_with(|| files(texts, a, b))
+}
+
+fn by_time(texts: &Texts) -> impl Fn(&Row, &Row) -> Ordering {
+    |a, b| a.event_time.cmp(&b.event_time).then_with(|| ids(texts, a, b)).then_with(|| files(texts, a, b))
+}
+
+/// The numbers of texts depend on the order of the log files, so that the texts themselves are compared.
+fn ids(texts: &Texts, a: &Row, b: &Row) -> Ordering {
+    let text = |row: &Row| match row.event_id {
+        Some(EventId::Text(id)) => Some(texts.get(id)),
+        _ => None,
+    };
+    let number = |row: &Row| match row.event_id {
+        Some(EventId::Uuid(number)) => Some(number),
+        _ => None,
+    };
+    number(a).cmp(&number(b)).then_with(|| text(a).cmp(&text(b)))
+}
+
+fn files(texts: &Texts, a: &Row, b: &Row) -> Ordering {
+    texts.get(a.log_file).cmp(texts.get(b.log_file))
+}
+
+/// A time in temporary files.
+mod nanoseconds {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+    use time::OffsetDateTime;
+
+    #[expect(clippy::ref_option, reason = "serde asks for it")]
+    pub fn serialize<S: Serializer>(time: &Option<OffsetDateTime>, serializer: S) -> Result<S::Ok, S::Error> {
+        time.map(OffsetDateTime::unix_timestamp_nanos).serialize(serializer)
     }
 
-    /// The users and roles behind the calls, each with its account.
-    pub fn behind(&self) -> BTreeSet<(Untrusted, Untrusted)> {
-        let ids: HashSet<_> = self.rows.iter().filter_map(|row| row.caller_account_id.zip(row.behind)).collect();
-        ids.into_iter().map(|(account, name)| (self.text(account).clone(), self.text(name).clone())).collect()
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<OffsetDateTime>, D::Error> {
+        let number = Option::<i128>::deserialize(deserializer)?;
+        number.map(OffsetDateTime::from_unix_timestamp_nanos).transpose().map_err(serde::de::Error::custom)
     }
 }
 
 fn event_id(texts: &mut Texts, id: Untrusted) -> EventId {
+    uuid_of(&id).map_or_else(|| EventId::Text(texts.id(id)), EventId::Uuid)
+}
+
+fn uuid_of(id: &Untrusted) -> Option<u128> {
     let mut number = None;
     id.test(|id| {
         number = uuid(id);
         number.is_some()
     });
-    number.map_or_else(|| EventId::Text(texts.id(id)), EventId::Uuid)
+    number
 }
 
 /// The number of a UUID as CloudTrail writes it, in lower case.
@@ -208,20 +323,65 @@ fn uuid(text: &str) -> Option<u128> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
+    use crate::trail::record::Record;
+
+    #[test]
+    fn calls_in_files_are_the_same_as_in_memory() {
+        // Every fourth call is a copy in another log file, some have no event id or no time, and the last replaces one.
+        let record = |number: u64| {
+            let id = match number % 5 {
+                0 => json!(null),
+                1 => json!(format!("x{}", number / 4)),
+                _ => json!(format!("00000000-0000-0000-0000-{:012}", number / 4)),
+            };
+            let time = (!number.is_multiple_of(7)).then(|| format!("2026-11-24T03:{:02}:00Z", number * 37 % 60));
+            Record::parse(json!({ "eventID": id, "eventTime": time, "eventName": "X" }).to_string().as_bytes())
+        };
+        let timeline = |most: usize| {
+            let mut calls = Calls::holding(most, tempfile::tempfile);
+            for number in (0..500).rev() {
+                let call = Call::of(&record(number).unwrap(), 0).unwrap();
+                calls.add(call, &format!("{}.json", number % 3)).unwrap();
+            }
+            calls.replace("x10".into());
+            let timeline = calls.finish().unwrap();
+            let mut lines = Vec::new();
+            timeline
+                .each(|row| {
+                    let id = row.event_id.map(|id| timeline.event_id(id).visible(99));
+                    lines.push((row.event_time, id, timeline.text(row.log_file).visible(99)));
+                    Ok::<_, io::Error>(())
+                })
+                .unwrap();
+            assert_eq!(lines.len() as u64, timeline.calls);
+            assert!(lines.is_sorted_by_key(|(time, ..)| *time));
+            (lines, timeline.duplicates)
+        };
+        let (lines, duplicates) = timeline(10_000);
+        assert!(duplicates > 100 && lines.len() > 200, "{duplicates} {}", lines.len());
+        assert!(!lines.iter().any(|(_, id, _)| id.as_deref() == Some("x10")));
+        for most in [1, 7, 100] {
+            assert!(timeline(most) == (lines.clone(), duplicates), "{most}");
+        }
+    }
 
     #[test]
     fn an_event_id_is_shown_as_it_was_logged() {
-        let mut calls = Calls::default();
-        for id in [
+        let mut calls = Calls::new(tempfile::tempfile);
+        let ids = [
             "a1c3e5f7-0b2d-4f68-8a9c-7e5d3c1b0a99",
             "00000000-0000-0000-0000-000000000000",
             "A1C3E5F7-0B2D-4F68-8A9C-7E5D3C1B0A99",
             "1",
             "",
-        ] {
-            let number = event_id(&mut calls.texts, id.into());
-            assert_eq!(calls.event_id(number).visible(99), id);
+        ];
+        let numbers = ids.map(|id| event_id(&mut calls.texts, id.into()));
+        let timeline = calls.finish().unwrap();
+        for (id, number) in ids.into_iter().zip(numbers) {
+            assert_eq!(timeline.event_id(number).visible(99), id);
         }
         assert!(size_of::<Row>() <= 160, "{}", size_of::<Row>());
     }

@@ -6,13 +6,14 @@ use std::{
     cmp::Reverse,
     collections::{HashMap, HashSet},
     hash::Hash,
+    io, mem,
 };
 
 use time::OffsetDateTime;
 
 use super::{
     call::Outcome,
-    calls::{Calls, Row, TextId},
+    calls::{Row, TextId, Timeline},
     identities::Identities,
     left_behind::Undoing,
 };
@@ -24,7 +25,7 @@ pub use rows::{
 };
 
 /// The most frequent resources that are shown.
-const MOST_ACCESSED: usize = 1000;
+const MAX_ACCESSED: usize = 1000;
 
 impl Count {
     fn add(&mut self, row: &Row) {
@@ -36,147 +37,188 @@ impl Count {
     }
 }
 
-/// The calls of each value, the most frequent first, then in the order of the texts.
-fn counted<K: Copy + Eq + Hash, T: Ord>(
-    calls: &Calls,
-    values: impl Fn(&Row) -> Vec<K>,
-    text: impl Fn(K) -> T,
-) -> Vec<(T, Count)> {
-    let mut counts: HashMap<K, Count> = HashMap::new();
-    for row in &calls.rows {
-        for key in values(row) {
-            counts.entry(key).or_default().add(row);
+/// The calls of each value.
+struct Counts<K>(HashMap<K, Count>);
+
+impl<K> Default for Counts<K> {
+    fn default() -> Self {
+        Counts(HashMap::new())
+    }
+}
+
+impl<K: Eq + Hash> Counts<K> {
+    fn add(&mut self, key: K, row: &Row) {
+        self.0.entry(key).or_default().add(row);
+    }
+
+    /// The most frequent first, then in the order of the texts.
+    fn rows<T: Ord, R>(self, text: impl Fn(K) -> T, row: impl Fn(T, Count) -> R) -> Vec<R> {
+        let mut rows: Vec<(T, Count)> = self.0.into_iter().map(|(key, count)| (text(key), count)).collect();
+        rows.sort_by(|(a, count_a), (b, count_b)| {
+            Reverse(count_a.calls).cmp(&Reverse(count_b.calls)).then_with(|| a.cmp(b))
+        });
+        rows.into_iter().map(|(key, count)| row(key, count)).collect()
+    }
+}
+
+/// The source and the name of an API.
+type Api = (TextId, TextId);
+
+/// Everything that is counted while the calls are read once.
+#[derive(Default)]
+struct Counter {
+    all: Count,
+    summary: Summary,
+    has_data_events: bool,
+    identities: Vec<IdentityCount>,
+    accounts: Counts<TextId>,
+    regions: Counts<Option<TextId>>,
+    services: Counts<TextId>,
+    apis: Counts<Api>,
+    addresses: Counts<Option<TextId>>,
+    user_agents: Counts<Option<TextId>>,
+    errors: Counts<(TextId, Api)>,
+    accessed: Counts<(Api, TextId)>,
+}
+
+/// With what the calls show of the identity: a record may lack the caller's ARN or account, so the first that is known counts.
+#[derive(Clone, Default)]
+struct IdentityCount {
+    count: Count,
+    arn: Option<TextId>,
+    account_id: Option<TextId>,
+}
+
+impl Counter {
+    fn add(&mut self, row: &Row, quarantined: Option<OffsetDateTime>) {
+        self.all.add(row);
+        let summary = &mut self.summary;
+        match row.outcome {
+            Outcome::Succeeded => summary.succeeded += 1,
+            Outcome::DryRun => summary.dry_run += 1,
+            Outcome::Denied => summary.denied += 1,
+            Outcome::Failed => summary.failed += 1,
+        }
+        summary.on_behalf += u64::from(row.is_on_behalf);
+        // A call without a time is neither before nor after.
+        if let Some((time, moment)) = row.event_time.zip(quarantined) {
+            *summary.before_quarantine.get_or_insert(0) += u64::from(time < moment);
+            *summary.after_quarantine.get_or_insert(0) += u64::from(time >= moment);
+        }
+        self.has_data_events |= row.is_data_event;
+        let identity = &mut self.identities[row.identity as usize];
+        identity.count.add(row);
+        identity.arn = identity.arn.or(row.caller_arn);
+        identity.account_id = identity.account_id.or(row.caller_account_id);
+        let api = (row.event_source, row.event_name);
+        self.accounts.add(row.account_id, row);
+        self.regions.add(row.region, row);
+        self.services.add(row.event_source, row);
+        self.apis.add(api, row);
+        self.addresses.add(row.source_ip_address, row);
+        self.user_agents.add(row.user_agent, row);
+        if let Some(code) = row.error_code {
+            self.errors.add((code, api), row);
+        }
+        if row.is_access {
+            // A call that names a resource twice is one call.
+            let resources: HashSet<TextId> = row.resources.iter().copied().collect();
+            resources.into_iter().for_each(|resource| self.accessed.add((api, resource), row));
         }
     }
-    let mut rows: Vec<(T, Count)> = counts.into_iter().map(|(key, count)| (text(key), count)).collect();
-    rows.sort_by(|(a, count_a), (b, count_b)| {
-        Reverse(count_a.calls).cmp(&Reverse(count_b.calls)).then_with(|| a.cmp(b))
-    });
-    rows
 }
 
 impl Report {
-    /// Of finished calls. `quarantined` is the earliest quarantine of the users and roles behind them.
+    /// `quarantined` is the earliest quarantine of the users and roles behind the calls.
+    ///
+    /// # Errors
+    /// The temporary file of the timeline cannot be read.
     pub fn new(
         identities: &Identities,
-        calls: &Calls,
+        timeline: &Timeline,
         undoing: Vec<Undoing>,
         quarantined: Option<OffsetDateTime>,
-    ) -> Report {
-        let text = |id: TextId| calls.text(id).clone();
+    ) -> io::Result<Report> {
+        let mut counter =
+            Counter { identities: vec![IdentityCount::default(); identities.list.len()], ..Counter::default() };
+        if quarantined.is_some() {
+            counter.summary.before_quarantine = Some(0);
+            counter.summary.after_quarantine = Some(0);
+        }
+        let mut left = LeftBehind::default();
+        timeline.each(|row| {
+            counter.add(row, quarantined);
+            left.add(identities, timeline, row);
+            Ok::<_, io::Error>(())
+        })?;
+        let text = |id: TextId| timeline.text(id).clone();
         let optional = |id: Option<TextId>| id.map(text);
-        let api = |row: &Row| (row.event_source, row.event_name);
-        let accounts = counted(calls, |row| vec![row.account_id], text).into_iter();
-        let regions = counted(calls, |row| vec![row.region], optional).into_iter();
-        let services = counted(calls, |row| vec![row.event_source], text).into_iter();
-        let apis = counted(calls, |row| vec![api(row)], |(source, name)| (text(source), text(name))).into_iter();
-        let errors = counted(
-            calls,
-            |row| row.error_code.map(|code| (code, api(row))).into_iter().collect(),
-            |(code, (source, name))| (text(code), text(source), text(name)),
+        let api = |(source, name): Api| (text(source), text(name));
+        let value = |value, count| ValueRow { value, count };
+        let identity_counts = mem::take(&mut counter.identities);
+        let mut accessed = counter.accessed.rows(
+            |((source, name), resource)| (text(source), text(name), text(resource)),
+            |(event_source, event_name, resource), Count { calls, first_event_time, last_event_time, .. }| {
+                AccessedRow { event_source, event_name, resource, calls, first_event_time, last_event_time }
+            },
         );
-        let (accessed, accessed_more) = accessed_rows(calls);
-        Report {
-            identities: identity_rows(identities, calls),
-            summary: summary(calls, quarantined),
-            accounts: accounts
-                .map(|(account_id, Count { calls, denied, .. })| AccountRow { account_id, calls, denied })
-                .collect(),
-            regions: regions
-                .map(|(aws_region, Count { calls, denied, .. })| RegionRow { aws_region, calls, denied })
-                .collect(),
-            services: services
-                .map(|(event_source, Count { calls, denied, .. })| ServiceRow { event_source, calls, denied })
-                .collect(),
-            apis: apis.map(|((event_source, event_name), count)| ApiRow { event_source, event_name, count }).collect(),
-            source_ip_addresses: value_rows(calls, |row| row.source_ip_address),
-            user_agents: value_rows(calls, |row| row.user_agent),
-            errors: errors
-                .into_iter()
-                .map(
-                    |(
-                        (error_code, event_source, event_name),
-                        Count { calls, first_event_time, last_event_time, .. },
-                    )| ErrorRow {
-                        error_code,
-                        event_source,
-                        event_name,
-                        count: calls,
-                        first_event_time,
-                        last_event_time,
-                    },
-                )
-                .collect(),
-            left_behind: left_rows(identities, calls, undoing),
+        let accessed_more = accessed.len().saturating_sub(MAX_ACCESSED);
+        accessed.truncate(MAX_ACCESSED);
+        Ok(Report {
+            identities: identity_rows(identities, timeline, identity_counts),
+            summary: Summary {
+                calls: counter.all.calls,
+                duplicates: timeline.duplicates,
+                first_event_time: counter.all.first_event_time,
+                last_event_time: counter.all.last_event_time,
+                ..counter.summary
+            },
+            accounts: counter.accounts.rows(text, |account_id, Count { calls, denied, .. }| AccountRow {
+                account_id,
+                calls,
+                denied,
+            }),
+            regions: counter.regions.rows(optional, |aws_region, Count { calls, denied, .. }| RegionRow {
+                aws_region,
+                calls,
+                denied,
+            }),
+            services: counter.services.rows(text, |event_source, Count { calls, denied, .. }| ServiceRow {
+                event_source,
+                calls,
+                denied,
+            }),
+            apis: counter.apis.rows(api, |(event_source, event_name), count| ApiRow {
+                event_source,
+                event_name,
+                count,
+            }),
+            source_ip_addresses: counter.addresses.rows(optional, value),
+            user_agents: counter.user_agents.rows(optional, value),
+            errors: counter.errors.rows(
+                |(code, of)| (text(code), api(of)),
+                |(error_code, (event_source, event_name)), count| ErrorRow {
+                    error_code,
+                    event_source,
+                    event_name,
+                    count: count.calls,
+                    first_event_time: count.first_event_time,
+                    last_event_time: count.last_event_time,
+                },
+            ),
+            left_behind: left.rows(undoing),
             accessed,
             accessed_more,
-            has_data_events: calls.rows.iter().any(|row| row.is_data_event),
-        }
+            has_data_events: counter.has_data_events,
+        })
     }
-}
-
-fn summary(calls: &Calls, quarantined: Option<OffsetDateTime>) -> Summary {
-    let mut all = Count::default();
-    calls.rows.iter().for_each(|row| all.add(row));
-    let number = |is: &dyn Fn(&Row) -> bool| calls.rows.iter().filter(|row| is(row)).count() as u64;
-    let of = |outcome: Outcome| number(&|row| row.outcome == outcome);
-    // A call without a time is neither before nor after.
-    let relative = |is_after: bool| {
-        let moment = quarantined?;
-        Some(number(&|row| row.event_time.is_some_and(|time| (time >= moment) == is_after)))
-    };
-    Summary {
-        calls: all.calls,
-        succeeded: of(Outcome::Succeeded),
-        dry_run: of(Outcome::DryRun),
-        denied: all.denied,
-        failed: of(Outcome::Failed),
-        duplicates: calls.duplicates,
-        on_behalf: number(&|row| row.is_on_behalf),
-        first_event_time: all.first_event_time,
-        last_event_time: all.last_event_time,
-        before_quarantine: relative(false),
-        after_quarantine: relative(true),
-    }
-}
-
-fn value_rows(calls: &Calls, of: impl Fn(&Row) -> Option<TextId>) -> Vec<ValueRow> {
-    let rows = counted(calls, |row| vec![of(row)], |id| id.map(|id| calls.text(id).clone())).into_iter();
-    rows.map(|(value, count)| ValueRow { value, count }).collect()
-}
-
-/// The most frequent, and how many more there are.
-fn accessed_rows(calls: &Calls) -> (Vec<AccessedRow>, usize) {
-    let values = |row: &Row| {
-        // A call that names a resource twice is one call.
-        let resources: HashSet<TextId> = row.resources.iter().copied().filter(|_| row.is_access).collect();
-        resources.into_iter().map(|resource| (row.event_source, row.event_name, resource)).collect()
-    };
-    let text = |id: TextId| calls.text(id).clone();
-    let rows = counted(calls, values, |(source, name, resource)| (text(source), text(name), text(resource)));
-    let more = rows.len().saturating_sub(MOST_ACCESSED);
-    let rows = rows.into_iter().take(MOST_ACCESSED);
-    let rows =
-        rows.map(|((event_source, event_name, resource), Count { calls, first_event_time, last_event_time, .. })| {
-            AccessedRow { event_source, event_name, resource, calls, first_event_time, last_event_time }
-        });
-    (rows.collect(), more)
 }
 
 /// Parents stand before their children.
-fn identity_rows(identities: &Identities, calls: &Calls) -> Vec<IdentityRow> {
-    let mut counts = vec![Count::default(); identities.list.len()];
-    // The first that is known: a record may lack the caller's ARN or account.
-    let mut arns: Vec<Option<TextId>> = vec![None; identities.list.len()];
-    let mut accounts = arns.clone();
-    for row in &calls.rows {
-        counts[row.identity].add(row);
-        arns[row.identity] = arns[row.identity].or(row.caller_arn);
-        accounts[row.identity] = accounts[row.identity].or(row.caller_account_id);
-    }
-    let text = |id: TextId| calls.text(id).clone();
-    let rows = identities.list.iter().zip(counts).zip(arns.into_iter().zip(accounts));
-    rows.map(|((traced, count), (arn, account_id))| IdentityRow {
+fn identity_rows(identities: &Identities, timeline: &Timeline, counts: Vec<IdentityCount>) -> Vec<IdentityRow> {
+    let text = |id: TextId| timeline.text(id).clone();
+    let rows = identities.list.iter().zip(counts);
+    rows.map(|(traced, IdentityCount { count, arn, account_id })| IdentityRow {
         id: traced.identity.id(),
         kind: traced.identity.kind(),
         arn: traced.identity.arn().cloned().or_else(|| arn.map(text)),
@@ -196,46 +238,54 @@ fn identity_rows(identities: &Identities, calls: &Calls) -> Vec<IdentityRow> {
 /// Kind, id, account and region.
 type Thing = (&'static str, Untrusted, Untrusted, Option<Untrusted>);
 
-/// One row for each thing, of its first making. It is removed if something undid it after its last making.
-fn left_rows(identities: &Identities, calls: &Calls, undoing: Vec<Undoing>) -> Vec<LeftRow> {
-    let mut undone: HashMap<Thing, Vec<Undoing>> = HashMap::new();
-    for undoing in undoing {
-        let thing = (undoing.kind, undoing.id.clone(), undoing.account_id.clone(), undoing.region.clone());
-        undone.entry(thing).or_default().push(undoing);
-    }
-    let text = |id: TextId| calls.text(id).clone();
-    let mut rows: Vec<LeftRow> = Vec::new();
-    let mut last_made: HashMap<Thing, (usize, Option<OffsetDateTime>)> = HashMap::new();
-    for row in &calls.rows {
-        for left in &row.left {
+/// One row for each thing, of its first making, and when it was last made.
+#[derive(Default)]
+struct LeftBehind {
+    rows: Vec<LeftRow>,
+    last_made: HashMap<Thing, (usize, Option<OffsetDateTime>)>,
+}
+
+impl LeftBehind {
+    fn add(&mut self, identities: &Identities, timeline: &Timeline, row: &Row) {
+        let text = |id: TextId| timeline.text(id).clone();
+        for left in timeline.left(row) {
             let thing = (left.kind, left.id.clone(), text(row.account_id), row.region.map(text));
-            if let Some((_, last)) = last_made.get_mut(&thing) {
+            if let Some((_, last)) = self.last_made.get_mut(&thing) {
                 *last = (*last).max(row.event_time);
                 continue;
             }
-            last_made.insert(thing, (rows.len(), row.event_time));
-            rows.push(LeftRow {
+            self.last_made.insert(thing, (self.rows.len(), row.event_time));
+            self.rows.push(LeftRow {
                 kind: left.kind,
                 id: left.id.clone(),
                 account_id: text(row.account_id),
                 region: row.region.map(text),
                 event_name: text(row.event_name),
-                event_id: row.event_id.map(|id| calls.event_id(id)),
+                event_id: row.event_id.map(|id| timeline.event_id(id)),
                 event_time: row.event_time.map(Time),
-                by: identities.list[row.identity].identity.id(),
+                by: identities.list[row.identity as usize].identity.id(),
                 removed_at: None,
                 removed_by: None,
                 undo: left.undo.clone(),
             });
         }
     }
-    for (thing, (row, last)) in last_made {
-        let later = undone.get(&thing).into_iter().flatten();
-        let later = later.filter(|undoing| undoing.time.is_some() && undoing.time >= last);
-        if let Some(first) = later.min_by(|a, b| (a.time, &a.by).cmp(&(b.time, &b.by))) {
-            rows[row].removed_at = first.time.map(Time);
-            rows[row].removed_by = first.by.clone();
+
+    /// A thing is removed if something undid it after its last making.
+    fn rows(mut self, undoing: Vec<Undoing>) -> Vec<LeftRow> {
+        let mut undone: HashMap<Thing, Vec<Undoing>> = HashMap::new();
+        for undoing in undoing {
+            let thing = (undoing.kind, undoing.id.clone(), undoing.account_id.clone(), undoing.region.clone());
+            undone.entry(thing).or_default().push(undoing);
         }
+        for (thing, (row, last)) in self.last_made {
+            let later = undone.get(&thing).into_iter().flatten();
+            let later = later.filter(|undoing| undoing.time.is_some() && undoing.time >= last);
+            if let Some(first) = later.min_by(|a, b| (a.time, &a.by).cmp(&(b.time, &b.by))) {
+                self.rows[row].removed_at = first.time.map(Time);
+                self.rows[row].removed_by = first.by.clone();
+            }
+        }
+        self.rows
     }
-    rows
 }

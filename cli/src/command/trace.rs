@@ -5,6 +5,7 @@ use std::{
     sync::Arc,
 };
 
+use anyhow::Context;
 use indicatif::{HumanBytes, HumanCount};
 use quarantine_alert::{
     alert::Alert,
@@ -12,7 +13,7 @@ use quarantine_alert::{
     scan::{Needle, Needles},
     trace::{
         call::{Call, replaced_by},
-        calls::Calls,
+        calls::{Calls, Timeline},
         edges::{self, Edge},
         identities::Identities,
         identity::Caller,
@@ -63,7 +64,7 @@ pub async fn run(arguments: TraceArgs) -> anyhow::Result<Status> {
     let mut second = Second {
         identities: identities.clone(),
         matches: Matches::of_rules(&arguments.search),
-        calls: Calls::default(),
+        calls: Calls::new(tempfile::tempfile),
         undoing: Vec::new(),
         undoing_bytes: 0,
         seen: Seen::default(),
@@ -72,22 +73,22 @@ pub async fn run(arguments: TraceArgs) -> anyhow::Result<Status> {
     let needles = Needles::with_names(needles, undoing_names());
     let (coverage, _) = search(&targets, needles, &filter, &mut second, &stop).await;
 
-    let Second { matches, mut calls, mut undoing, seen, .. } = second;
-    undoing.retain(|undoing| undoing.event_id.clone().is_none_or(|id| !calls.is_replaced(id)));
-    calls.finish();
-    let (quarantine, quarantined) = quarantine(matches, &calls, &identities);
-    let report = Report::new(&identities, &calls, undoing, quarantined);
+    let Second { matches, calls, mut undoing, seen, .. } = second;
+    let timeline = calls.finish().context(SPILLED)?;
+    undoing.retain(|undoing| undoing.event_id.as_ref().is_none_or(|id| !timeline.is_replaced(id)));
+    let (quarantine, quarantined) = quarantine(matches, &timeline, &identities);
+    let report = Report::new(&identities, &timeline, undoing, quarantined).context(SPILLED)?;
     let seen = seen.complete(&coverage, report.has_data_events);
-    let is_empty = calls.rows.is_empty();
+    let is_empty = timeline.calls == 0;
     let summary = plural(report.summary.calls, "call");
     let trace =
         Trace { schema_version: "1.0", report, quarantine, coverage: seen, quarantined, is_filtered: filter.hides() };
-    output.write_text(&match arguments.format {
-        Format::Table => text::text(&trace, &identities),
-        Format::Json => json::one(&trace)?,
-        Format::Ndjson => timeline::lines(&identities, &calls)?,
-        Format::Csv => timeline::csv(&identities, &calls)?,
-    })?;
+    match arguments.format {
+        Format::Table => output.write_text(&text::text(&trace, &identities)),
+        Format::Json => output.write_text(&json::one(&trace)?),
+        Format::Ndjson => output.write(|to| timeline::lines(to, &identities, &timeline)),
+        Format::Csv => output.write(|to| timeline::csv(to, &identities, &timeline)),
+    }?;
     coverage.report(&if is_empty { "no call of these identities was found".into() } else { summary });
     Ok(match (coverage.is_complete(), is_empty) {
         (false, _) => Status::Incomplete,
@@ -97,8 +98,8 @@ pub async fn run(arguments: TraceArgs) -> anyhow::Result<Status> {
 }
 
 /// The alerts of `find` for the users and roles behind the calls, and the time of the earliest quarantine.
-fn quarantine(matches: Matches, calls: &Calls, identities: &Identities) -> (Vec<Alert>, Option<OffsetDateTime>) {
-    let behind = calls.behind();
+fn quarantine(matches: Matches, timeline: &Timeline, identities: &Identities) -> (Vec<Alert>, Option<OffsetDateTime>) {
+    let behind = &timeline.behind;
     let (matches, mut occurrences) = matches.finish();
     let traced: BTreeSet<_> = identities
         .list
@@ -175,6 +176,8 @@ struct Second {
     seen: Seen,
 }
 
+const SPILLED: &str = "cannot keep the calls in a temporary file (TMPDIR is its folder)";
+
 /// Everything that a trace needs from one record.
 struct Wanted {
     call: Option<Call>,
@@ -183,7 +186,7 @@ struct Wanted {
     replaced: Option<Untrusted>,
 }
 
-/// Calls are held in memory until all are found.
+/// The calls are in temporary files if they are many, but what differs between them is in memory.
 const MAX_BYTES: usize = 2 * 1024 * 1024 * 1024;
 
 impl Sink for Second {
@@ -208,7 +211,7 @@ impl Sink for Second {
             self.calls.replace(id);
         }
         if let Some(call) = call {
-            self.calls.add(call, &log_file.to_string());
+            self.calls.add(call, &log_file.to_string()).map_err(|error| format!("{SPILLED}: {error}"))?;
         }
         self.undoing_bytes += undoing.iter().map(Undoing::bytes).sum::<usize>();
         self.undoing.extend(undoing);
@@ -217,7 +220,9 @@ impl Sink for Second {
         }
         if self.calls.bytes() + self.undoing_bytes > MAX_BYTES {
             let most = HumanBytes(MAX_BYTES as u64);
-            return Err(format!("more than {most} of calls were found; use --since, --until, --account or --region"));
+            return Err(format!(
+                "the calls have more than {most} of different values; use --since, --until, --account or --region"
+            ));
         }
         Ok(())
     }
@@ -227,6 +232,6 @@ impl Sink for Second {
     }
 
     fn note(&self) -> String {
-        plural(self.calls.rows.len(), "call")
+        plural(self.calls.found, "call")
     }
 }

@@ -3,7 +3,8 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
-    process::Command,
+    io::Read,
+    process::{Command, Stdio},
 };
 
 use flate2::read::MultiGzDecoder;
@@ -134,6 +135,23 @@ fn json_obeys_its_schema_and_the_timeline_has_every_call() {
     let mut command = Command::new(python());
     command.arg(path("tools/validate_alerts.py")).arg("trace").stdin(fs::File::open(&validator).unwrap());
     assert_eq!(run(command).stdout, "ok\n");
+}
+
+#[test]
+fn a_reader_that_closes_the_pipe_early_is_not_an_error() {
+    let user = json!({ "type": "IAMUser", "accessKeyId": "AKIAIOSFODNN7EXAMPLE" });
+    let records: Vec<_> = (0..2000).map(|id| json!({ "eventID": id.to_string(), "userIdentity": user })).collect();
+    let folder = folder("closed-pipe");
+    fs::write(folder.join("log.json.gz"), gzip(json!({ "Records": records }).to_string().as_bytes())).unwrap();
+    for format in ["csv", "ndjson"] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_quarantine-scan"));
+        command.args(["trace", "AKIAIOSFODNN7EXAMPLE", "--format", format]).arg(&folder);
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        // More is coming than a pipe holds.
+        child.stdout.take().unwrap().read_exact(&mut [0; 100]).unwrap();
+        let ended = child.wait_with_output().unwrap();
+        assert_eq!(ended.status.code(), Some(1), "{format}: {}", String::from_utf8_lossy(&ended.stderr));
+    }
 }
 
 #[test]

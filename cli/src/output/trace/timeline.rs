@@ -1,11 +1,11 @@
 //! The timeline: one call a line, in the order of time.
 
-use std::fmt::Write as _;
+use std::io::{self, Write};
 
 use ::csv::Writer;
 use quarantine_alert::{
     trace::{
-        calls::{Calls, Row},
+        calls::{Row, Timeline},
         identities::Identities,
         report::Time,
     },
@@ -36,11 +36,11 @@ struct Line<'c> {
 }
 
 impl<'c> Line<'c> {
-    fn of(identities: &Identities, calls: &'c Calls, row: &Row) -> Line<'c> {
-        let text = |id| calls.text(id);
+    fn of(identities: &Identities, timeline: &'c Timeline, row: &Row) -> Line<'c> {
+        let text = |id| timeline.text(id);
         Line {
             event_time: row.event_time.map(Time),
-            identity: identities.list[row.identity].identity.id(),
+            identity: identities.list[row.identity as usize].identity.id(),
             account_id: text(row.account_id),
             aws_region: row.region.map(text),
             event_source: text(row.event_source),
@@ -50,18 +50,16 @@ impl<'c> Line<'c> {
             source_ip_address: row.source_ip_address.map(text),
             user_agent: row.user_agent.map(text),
             resource: row.resources.first().copied().map(text),
-            event_id: row.event_id.map(|id| calls.event_id(id)),
+            event_id: row.event_id.map(|id| timeline.event_id(id)),
             log_file: text(row.log_file),
         }
     }
 }
 
-pub fn lines(identities: &Identities, calls: &Calls) -> anyhow::Result<String> {
-    let mut text = String::new();
-    for row in &calls.rows {
-        write!(text, "{}", one(&Line::of(identities, calls, row))?)?;
-    }
-    Ok(text)
+/// # Errors
+/// `to` cannot be written, or the temporary file of the timeline cannot be read.
+pub fn lines(to: &mut dyn Write, identities: &Identities, timeline: &Timeline) -> anyhow::Result<()> {
+    timeline.each(|row| Ok(to.write_all(one(&Line::of(identities, timeline, row))?.as_bytes())?))
 }
 
 const HEADER: [&str; 13] = [
@@ -80,13 +78,15 @@ const HEADER: [&str; 13] = [
     "logFile",
 ];
 
-pub fn csv(identities: &Identities, calls: &Calls) -> anyhow::Result<String> {
-    let mut csv = Writer::from_writer(Vec::new());
-    csv.write_record(HEADER)?;
-    for row in &calls.rows {
-        let line = Line::of(identities, calls, row);
+/// # Errors
+/// As [`lines`].
+pub fn csv(to: &mut dyn Write, identities: &Identities, timeline: &Timeline) -> anyhow::Result<()> {
+    let mut csv = Writer::from_writer(to);
+    csv.write_record(HEADER).map_err(cause)?;
+    timeline.each(|row| {
+        let line = Line::of(identities, timeline, row);
         let shown = |text: Option<&Untrusted>| text.map_or(String::new(), cell);
-        csv.write_record([
+        let written = csv.write_record([
             line.event_time.map_or(String::new(), |time| time.to_string()),
             cell(&line.identity),
             cell(line.account_id),
@@ -100,7 +100,16 @@ pub fn csv(identities: &Identities, calls: &Calls) -> anyhow::Result<String> {
             shown(line.resource),
             shown(line.event_id.as_ref()),
             cell(line.log_file),
-        ])?;
+        ]);
+        written.map_err(cause)
+    })?;
+    Ok(csv.flush()?)
+}
+
+/// A reader that closes the pipe early must be recognised.
+fn cause(error: ::csv::Error) -> io::Error {
+    match error.into_kind() {
+        ::csv::ErrorKind::Io(error) => error,
+        other => io::Error::other(format!("{other:?}")),
     }
-    Ok(String::from_utf8(csv.into_inner()?)?)
 }
