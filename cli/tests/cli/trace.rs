@@ -140,9 +140,9 @@ fn json_obeys_its_schema_and_the_timeline_has_every_call() {
 #[test]
 fn a_reader_that_closes_the_pipe_early_is_not_an_error() {
     let user = json!({ "type": "IAMUser", "accessKeyId": "AKIAIOSFODNN7EXAMPLE" });
-    let records: Vec<_> = (0..2000).map(|id| json!({ "eventID": id.to_string(), "userIdentity": user })).collect();
+    let record = |id: u32| json!({ "eventID": id.to_string(), "eventName": "ListUsers", "eventSource": "iam.amazonaws.com", "userIdentity": user });
     let folder = folder("closed-pipe");
-    fs::write(folder.join("log.json.gz"), gzip(json!({ "Records": records }).to_string().as_bytes())).unwrap();
+    fs::write(folder.join("log.json.gz"), stored(&(0..2000).map(record).collect::<Vec<_>>())).unwrap();
     for format in ["csv", "ndjson"] {
         let mut command = Command::new(env!("CARGO_BIN_EXE_quarantine-scan"));
         command.args(["trace", "AKIAIOSFODNN7EXAMPLE", "--format", format]).arg(&folder);
