@@ -6,6 +6,7 @@
 #   make test           run all tests
 #   make check          run everything that CI runs: formatting, lints, tests, template gates, the deployed stack
 #   make deployed       deploy the bundle with `sam deploy` on the local AWS, from each source, and operate it
+#   make page           test the page of a trace in Chromium
 #   make deny           check the licences and sources of all dependencies
 #   make advisories     check the dependencies against the RustSec advisory database
 #   make invoke         run one invocation under cargo-lambda (EVENT=events/….json)
@@ -37,12 +38,13 @@ EVENT ?= events/s3-object-created.json
 BOOTSTRAP = target/debug/quarantine-alert
 PYTHON = .tools/local/bin/python
 BENCHES = target/benches/release
+CHROMIUM ?= $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)
 
 # Where it is set, every Python tool starts two to four times slower.
 unexport PYTHONDONTWRITEBYTECODE
 export SAM_CLI_TELEMETRY = 0
 
-.PHONY: scan trace-demo demo test invoke bench bench-peers bench-archive benches docs deployed release check fmt clippy gates deny advisories local sam \
+.PHONY: scan trace-demo demo test invoke bench bench-peers bench-archive benches docs deployed release page check fmt clippy gates deny advisories local sam \
 	checkov release-tools enable-eventbridge linux build bundle archive wheel deploy prove redrive logs delete clean
 
 # Exit status 1 means that incidents were found.
@@ -87,7 +89,7 @@ benches:
 docs: local
 	UPDATE_DOCS=1 cargo test --locked --test function -- docs::rules
 
-check: fmt clippy test gates deployed release deny
+check: fmt clippy test gates deployed release page deny
 
 deployed: local sam
 	cargo build --locked
@@ -100,6 +102,16 @@ release: local release-tools
 	.tools/release/bin/maturin build --quiet --locked --manifest-path cli/Cargo.toml --out target/release-test
 	$(PYTHON) tools/bundle.py scan target/debug/quarantine-scan $(PLATFORM) target/release-test
 	$(PYTHON) tests/release.py target/release-test/*.whl target/release-test/*.tar.gz
+
+page: tests/page/node_modules/.package-lock.json
+	@test -n "$(CHROMIUM)" || { echo "make page needs Chromium: apt-get install chromium, or CHROMIUM=/path/to/it." >&2; exit 1; }
+	cargo build --locked
+	node tests/page/page.mjs target/debug/quarantine-scan "$(CHROMIUM)" target/page
+
+tests/page/node_modules/.package-lock.json: tests/page/package-lock.json
+	@command -v npm >/dev/null || { echo "make page needs Node.js with npm." >&2; exit 1; }
+	cd tests/page && npm ci --no-audit --no-fund --silent
+	touch $@
 
 fmt:
 	cargo fmt --all --check
@@ -189,4 +201,4 @@ endef
 $(foreach name,sam checkov release,$(eval $(call environment,$(name))))
 
 clean:
-	rm -rf target .tools .aws-sam dist
+	rm -rf target .tools .aws-sam dist tests/page/node_modules

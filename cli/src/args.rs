@@ -91,9 +91,9 @@ Exit status: 0 every log file is in the queue, 2 something is not.",
     #[command(after_help = "\
 Examples:
   quarantine-scan trace AKIAIOSFODNN7EXAMPLE s3://example-trail-logs --since 7d
+  quarantine-scan trace AKIAIOSFODNN7EXAMPLE s3://example-trail-logs --since 7d --format html --output report.html
   quarantine-scan trace arn:aws:iam::123456789012:user/ci-deploy ~/logs --format json --output trace.json
 
-ndjson and csv are the timeline: one call a line.
 Exit status: 0 no calls found, 1 calls found, 2 something could not be read (calls or not).")]
     Trace(TraceArgs),
     /// Show for one record which rule matches, or why none does, condition by condition
@@ -181,9 +181,9 @@ pub struct TraceArgs {
     /// Do not follow what came from the identity; the same as --depth 0
     #[arg(long, conflicts_with = "depth")]
     pub no_follow: bool,
-    /// The format of the result; ndjson and csv are the timeline
+    /// The format of the result
     #[arg(long, value_enum, default_value_t)]
-    pub format: Format,
+    pub format: TraceFormat,
     /// Write the result to FILE instead of standard output
     #[arg(long, value_name = "FILE")]
     pub output: Option<PathBuf>,
@@ -233,11 +233,26 @@ pub enum Format {
     /// For people
     #[default]
     Table,
-    /// One JSON document: an array of alerts, or the trace
+    /// One JSON document: an array of alerts
     Json,
-    /// One JSON document per line: an alert, or a call of the trace
+    /// One alert per line, as JSON
     Ndjson,
     /// For a spreadsheet, which will evaluate no cell as a formula
+    Csv,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum TraceFormat {
+    /// For people
+    #[default]
+    Table,
+    /// A page for a browser, in one file; use it with --output
+    Html,
+    /// One JSON document
+    Json,
+    /// The timeline: one call per line, as JSON
+    Ndjson,
+    /// The timeline for a spreadsheet, which will evaluate no cell as a formula
     Csv,
 }
 

@@ -24,7 +24,6 @@ pub struct Output {
     to: Box<dyn Write>,
     name: String,
     replaced: Option<Replaced>,
-    format: Format,
     look: Look,
 }
 
@@ -38,7 +37,7 @@ struct Replaced {
 impl Output {
     /// # Errors
     /// The file cannot be written. This is checked before the search, which may take hours.
-    pub fn open(file: Option<&Path>, format: Format, color: Color) -> anyhow::Result<Output> {
+    pub fn open(file: Option<&Path>, color: Color) -> anyhow::Result<Output> {
         let name = file.map_or("standard output".into(), |file| visible(&file.to_string_lossy(), 1024));
         // A pipe or a device is written to directly.
         let replaced = file
@@ -50,7 +49,7 @@ impl Output {
             None => Box::new(io::stdout()),
         };
         let look = Look::of(file.is_none() && io::stdout().is_terminal(), color);
-        Ok(Output { to, name, replaced, format, look })
+        Ok(Output { to, name, replaced, look })
     }
 
     /// Standard output.
@@ -58,22 +57,21 @@ impl Output {
     /// # Errors
     /// Never: standard output is open.
     pub fn of_text() -> anyhow::Result<Output> {
-        Output::open(None, Format::Table, Color::Auto)
+        Output::open(None, Color::Auto)
+    }
+
+    pub fn is_terminal(&self) -> bool {
+        self.look.is_fitted
     }
 
     pub fn look(&self) -> Look {
         self.look
     }
 
-    /// Whether the format has related activity.
-    pub fn shows_related(&self) -> bool {
-        matches!(self.format, Format::Json | Format::Ndjson)
-    }
-
     /// # Errors
     /// The result cannot be written. A reader that closes the pipe early is not an error.
-    pub fn write_alerts(self, alerts: &[Alert]) -> anyhow::Result<()> {
-        let text = match self.format {
+    pub fn write_alerts(self, alerts: &[Alert], format: Format) -> anyhow::Result<()> {
+        let text = match format {
             Format::Table if alerts.is_empty() => String::new(),
             Format::Table => table::text(alerts, self.look),
             Format::Json => json::array(alerts)?,

@@ -22,12 +22,13 @@ pub fn say(line: &str) {
 /// A number with its noun.
 pub fn plural<N: TryInto<u64>>(number: N, noun: &str) -> String {
     let number = number.try_into().unwrap_or(u64::MAX);
-    let ending = match noun {
-        _ if number == 1 => "",
-        "match" => "es",
-        _ => "s",
-    };
-    format!("{} {noun}{ending}", HumanCount(number))
+    let number_of = HumanCount(number);
+    match noun {
+        _ if number == 1 => format!("{number_of} {noun}"),
+        "identity" => format!("{number_of} identities"),
+        _ if noun.ends_with(['s', 'h']) => format!("{number_of} {noun}es"),
+        _ => format!("{number_of} {noun}s"),
+    }
 }
 
 /// A bar on a terminal, plain lines elsewhere.

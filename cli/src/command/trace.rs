@@ -5,7 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use indicatif::{HumanBytes, HumanCount};
 use quarantine_alert::{
     alert::Alert,
@@ -26,13 +26,13 @@ use quarantine_alert::{
 use time::OffsetDateTime;
 
 use crate::{
-    args::{Color, Format, TraceArgs},
+    args::{Color, TraceArgs, TraceFormat},
     coverage::Seen,
     incidents::{FirstMatch, newest_first},
     matches::{Matches, RowKey},
     output::{
         Output, json,
-        trace::{Trace, text, timeline},
+        trace::{Trace, page, text, timeline},
     },
     progress::plural,
     search::{Sink, search},
@@ -45,7 +45,10 @@ use crate::{
 /// The arguments contradict each other, standard input cannot be kept, or the result cannot be written.
 pub async fn run(arguments: TraceArgs) -> anyhow::Result<Status> {
     let filter = arguments.search.filter()?;
-    let output = Output::open(arguments.output.as_deref(), arguments.format, Color::Auto)?;
+    let output = Output::open(arguments.output.as_deref(), Color::Auto)?;
+    if arguments.format == TraceFormat::Html && output.is_terminal() {
+        bail!("a page is for a browser: add --output report.html, and open that file");
+    }
     let stop = Stop::on_signal()?;
     let (targets, _kept) = kept(&arguments.search.paths, &stop).await?;
     let depth = if arguments.no_follow { 0 } else { arguments.depth.unwrap_or(usize::MAX) };
@@ -84,10 +87,11 @@ pub async fn run(arguments: TraceArgs) -> anyhow::Result<Status> {
     let trace =
         Trace { schema_version: "1.0", report, quarantine, coverage: seen, quarantined, is_filtered: filter.hides() };
     match arguments.format {
-        Format::Table => output.write_text(&text::text(&trace, &identities)),
-        Format::Json => output.write_text(&json::one(&trace)?),
-        Format::Ndjson => output.write(|to| timeline::lines(to, &identities, &timeline)),
-        Format::Csv => output.write(|to| timeline::csv(to, &identities, &timeline)),
+        TraceFormat::Table => output.write_text(&text::text(&trace, &identities)),
+        TraceFormat::Html => output.write(|to| page::write(to, &trace, &identities, &timeline)),
+        TraceFormat::Json => output.write_text(&json::one(&trace)?),
+        TraceFormat::Ndjson => output.write(|to| timeline::lines(to, &identities, &timeline)),
+        TraceFormat::Csv => output.write(|to| timeline::csv(to, &identities, &timeline)),
     }?;
     coverage.report(&if is_empty { "no call of these identities was found".into() } else { summary });
     Ok(match (coverage.is_complete(), is_empty) {

@@ -1,7 +1,10 @@
 //! A trace, for people and for programs.
 
+pub mod page;
 pub mod text;
 pub mod timeline;
+mod tree;
+mod verdict;
 
 use quarantine_alert::{alert::Alert, trace::report::Report};
 use serde::Serialize;

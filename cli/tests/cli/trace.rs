@@ -138,6 +138,36 @@ fn json_obeys_its_schema_and_the_timeline_has_every_call() {
 }
 
 #[test]
+fn a_page_has_nothing_of_a_log_as_markup() {
+    let attack = "</script><img src=x onerror=alert(1)>";
+    let user = json!({ "type": "IAMUser", "accessKeyId": "AKIAIOSFODNN7EXAMPLE", "userName": attack, "arn": attack });
+    let call = json!({
+        "eventID": attack, "eventTime": "2026-11-24T03:00:00Z", "eventSource": "iam.amazonaws.com", "eventName": "CreateUser",
+        "userIdentity": user, "userAgent": attack, "sourceIPAddress": attack, "requestParameters": { "userName": attack },
+    });
+    let folder = folder("page");
+    fs::write(folder.join("log.json.gz"), stored(&[call])).unwrap();
+    let file = folder.join("report.html");
+    let run = scan(&[
+        "trace",
+        "AKIAIOSFODNN7EXAMPLE",
+        folder.to_str().unwrap(),
+        "--format",
+        "html",
+        "--output",
+        file.to_str().unwrap(),
+    ]);
+    assert_eq!(run.status, Some(1), "{}", run.stderr);
+    let page = fs::read_to_string(&file).unwrap();
+    assert!(
+        page.contains("&lt;img src=x onerror=alert(1)&gt;") && page.contains(r"\u003c/script>\u003cimg src=x"),
+        "{page}"
+    );
+    assert!(!page.contains("<img") && page.matches("</script>").count() == 2);
+    assert!(page.contains("default-src 'none'; style-src 'sha256-") && !page.contains("unsafe"));
+}
+
+#[test]
 fn a_reader_that_closes_the_pipe_early_is_not_an_error() {
     let user = json!({ "type": "IAMUser", "accessKeyId": "AKIAIOSFODNN7EXAMPLE" });
     let record = |id: u32| json!({ "eventID": id.to_string(), "eventName": "ListUsers", "eventSource": "iam.amazonaws.com", "userIdentity": user });
