@@ -20,7 +20,8 @@ const BLOCK_BYTES: usize = 256 * 1024;
 const TRAILER_BYTES: usize = 8;
 
 thread_local! {
-    /// Many files wait for their next chunk at once. Only the file that has a chunk needs a block.
+    /// Many files wait for their next chunk at once. Only the file that has a chunk needs a block, and small files, which keep
+    /// theirs for the walk.
     static SPARE_BLOCK: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
@@ -31,7 +32,10 @@ pub(super) struct Inflate {
     trailer: Vec<u8>,
     inflate: Decompress,
     checksum: Hasher,
+    /// The whole text so far if it fits, else a part of it.
     block: Vec<u8>,
+    /// Where the part begins that was inflated last.
+    last: usize,
     /// Whether another block can be made without more input.
     more: bool,
     inflated_bytes: u64,
@@ -61,10 +65,18 @@ impl Inflate {
             inflate: Decompress::new(false),
             checksum: Hasher::new(),
             block: Vec::new(),
+            last: 0,
             more: false,
             inflated_bytes: 0,
             limit_mib,
         }
+    }
+
+    /// For text that is inflated already.
+    pub fn of_text() -> Self {
+        let mut inflate = Inflate::new(None);
+        inflate.form = Form::Plain;
+        inflate
     }
 
     /// The next block, from the front of `chunk`. `None` when the chunk is used up.
@@ -91,10 +103,11 @@ impl Inflate {
                 }
                 Form::Body => {
                     self.inflate_block(chunk);
-                    if !self.block.is_empty() {
-                        self.count(self.block.len())?;
-                        self.checksum.update(&self.block);
-                        return Ok(Some(&self.block));
+                    let bytes = self.block().len();
+                    if bytes > 0 {
+                        self.count(bytes)?;
+                        self.checksum.update(&self.block[self.last..]);
+                        return Ok(Some(self.block()));
                     }
                 }
                 Form::Trailer => {
@@ -111,7 +124,9 @@ impl Inflate {
                 Form::Corrupt => return Err(Fault::CorruptGzip { inflated_bytes: self.inflated_bytes }),
             }
         }
-        SPARE_BLOCK.set(mem::take(&mut self.block));
+        if !self.has_whole() {
+            SPARE_BLOCK.set(mem::take(&mut self.block));
+        }
         Ok(None)
     }
 
@@ -131,7 +146,16 @@ impl Inflate {
 
     /// The block that [`Inflate::next`] returned last, if it was inflated.
     pub fn block(&self) -> &[u8] {
-        &self.block
+        &self.block[self.last..]
+    }
+
+    /// The whole inflated text, if it fits into one block.
+    pub fn take_whole(&mut self) -> Option<Vec<u8>> {
+        (self.has_whole() && !self.block.is_empty()).then(|| mem::take(&mut self.block))
+    }
+
+    fn has_whole(&self) -> bool {
+        self.inflated_bytes == self.block.len() as u64
     }
 
     pub fn inflated_bytes(&self) -> u64 {
@@ -158,13 +182,17 @@ impl Inflate {
     fn inflate_block(&mut self, chunk: &mut &[u8]) {
         if self.block.capacity() == 0 {
             self.block = SPARE_BLOCK.take();
+            self.block.clear();
         }
-        self.block.clear();
-        self.block.reserve_exact(BLOCK_BYTES);
+        if self.block.len() == BLOCK_BYTES || !self.has_whole() {
+            self.block.clear();
+        }
+        self.last = self.block.len();
+        self.block.reserve_exact(BLOCK_BYTES - self.last);
         let taken = self.inflate.total_in();
         let status = self.inflate.decompress_vec(chunk, &mut self.block, FlushDecompress::None);
         *chunk = &chunk[(self.inflate.total_in() - taken) as usize..];
-        self.more = self.block.len() == self.block.capacity();
+        self.more = self.block.len() == BLOCK_BYTES;
         match status {
             Ok(Status::StreamEnd) => {
                 self.form = Form::Trailer;
@@ -195,6 +223,14 @@ impl Inflate {
                 Err(Fault::TooLarge { limit_mib })
             }
             _ => Ok(()),
+        }
+    }
+}
+
+impl Drop for Inflate {
+    fn drop(&mut self) {
+        if self.block.capacity() > 0 {
+            SPARE_BLOCK.set(mem::take(&mut self.block));
         }
     }
 }

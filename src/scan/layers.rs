@@ -25,6 +25,11 @@ impl Layers {
         Layers { outer: Inflate::new(limit_mib), inner: None, has_begun: false, limit_mib }
     }
 
+    /// For text that is inflated already.
+    pub fn of_text() -> Layers {
+        Layers { outer: Inflate::of_text(), inner: None, has_begun: true, limit_mib: None }
+    }
+
     /// The next block, from the front of `chunk`. It may be empty. `None` when the chunk is used up.
     pub fn next<'b, 'c: 'b>(&'b mut self, chunk: &mut &'c [u8]) -> Result<Option<&'b [u8]>, Fault> {
         if !self.inner.as_ref().is_some_and(|inner| inner.has_more()) {
@@ -46,6 +51,11 @@ impl Layers {
     pub fn finish(&self) -> Result<(), Fault> {
         self.outer.finish()?;
         self.inner.as_ref().map_or(Ok(()), |inner| inner.inflate.finish())
+    }
+
+    /// The whole text, if it is gzip and small.
+    pub fn take_whole(&mut self) -> Option<Vec<u8>> {
+        self.inner.as_mut().map_or(&mut self.outer, |inner| &mut inner.inflate).take_whole()
     }
 
     /// Of the innermost layer.

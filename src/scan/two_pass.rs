@@ -8,7 +8,7 @@ use std::{collections::VecDeque, mem};
 
 use bytes::Bytes;
 
-use super::{Fault, Needles, Records, Unread, unwrap};
+use super::{Fault, Needles, Records, Unread, layers::Layers, unwrap};
 use crate::trail::record::Record;
 use pass::{Findings, Pass, PassEnd, PassState};
 
@@ -177,8 +177,9 @@ impl<'n, E> TwoPass<'n, E> {
 
     /// Whether the source must be opened again.
     fn end_pass(&mut self) -> bool {
-        let Some(pass) = self.pass.take() else { return false };
+        let Some(mut pass) = self.pass.take() else { return false };
         let is_first_of_two = pass.is_search();
+        let whole = pass.take_whole();
         let PassEnd { inflated_bytes, findings, checked } = pass.finish(self.findings.last_needle);
         if let Some(findings) = findings {
             self.findings = findings;
@@ -196,9 +197,12 @@ impl<'n, E> TwoPass<'n, E> {
         if !is_first_of_two || self.findings.last_hint.is_none() {
             return false;
         }
-        self.pass = Some(Pass::walk(self.needles, self.settings, self.findings.last_hint));
-        self.has_input_ended = self.kept.is_some();
-        self.chunk = self.kept.take().unwrap_or_default().into();
+        let layers = if whole.is_some() { Layers::of_text() } else { Layers::new(self.settings.limit_mib) };
+        self.pass = Some(Pass::walk(self.needles, layers, self.findings.last_hint));
+        let kept = whole.or_else(|| self.kept.take());
+        self.kept = None;
+        self.has_input_ended = kept.is_some();
+        self.chunk = kept.unwrap_or_default().into();
         !self.has_input_ended
     }
 

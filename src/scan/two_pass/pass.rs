@@ -67,9 +67,9 @@ impl<'n> Pass<'n> {
         Pass { layers: Layers::new(settings.limit_mib), look: Some(look), walk: None, steps: 0, fault: None }
     }
 
-    pub fn walk(needles: &'n Needles, settings: Settings, last_hint: Option<u64>) -> Self {
-        let walk = Some(Walk::new(needles, last_hint));
-        Pass { layers: Layers::new(settings.limit_mib), look: None, walk, steps: 0, fault: None }
+    /// `layers` are those of what is fed.
+    pub fn walk(needles: &'n Needles, layers: Layers, last_hint: Option<u64>) -> Self {
+        Pass { layers, look: None, walk: Some(Walk::new(needles, last_hint)), steps: 0, fault: None }
     }
 
     pub fn search_and_walk(needles: &'n Needles, settings: Settings) -> Self {
@@ -120,6 +120,11 @@ impl<'n> Pass<'n> {
 
     pub fn inflated_bytes(&self) -> u64 {
         self.layers.inflated_bytes()
+    }
+
+    /// The whole text, if it is gzip and small.
+    pub fn take_whole(&mut self) -> Option<Vec<u8>> {
+        self.layers.take_whole()
     }
 
     /// `last_needle` is what an earlier pass has found.
