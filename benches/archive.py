@@ -1,5 +1,5 @@
-"""Measures how long a search of 10,000 old log files takes with quarantine-scan, `zgrep -l` and a Python script, and how
-long a trace of a key takes with quarantine-scan and DuckDB.
+"""Measures how long a search of 10,000 old log files takes with quarantine-scan, `zgrep -l` and a Python script, and
+how long a trace of a key takes with quarantine-scan and DuckDB.
 
     python benches/archive.py BENCHES QUARANTINE_SCAN
 
@@ -38,9 +38,9 @@ for name in glob.iglob("**/*.gz", recursive=True):
                 if "AWSCompromisedKeyQuarantine" in (record.get("requestParameters") or {}).get("policyArn", ""):
                     print(name)
 """
-# The query for all calls of one access key, as AWS's playbooks have it for Athena. To be fair to DuckDB, it is told the
-# columns, so that it does not guess them from a sample, and only those of the query. "newline_delimited" was the fastest
-# of its formats, since a log file is one line. Two threads are as many as quarantine-scan has on two cores.
+# The query for all calls of one access key, as AWS's playbooks have it for Athena. To be fair to DuckDB, its columns are
+# declared, so that it does not guess them from a sample, and are only those of the query. "newline_delimited" was the
+# fastest of its formats, since a log file is one line. quarantine-scan has two threads on two cores, too.
 QUERY = """
 import duckdb, sys
 database = duckdb.connect(config={"threads": 2})
@@ -131,14 +131,14 @@ def measure_s3(commands, folder, files):
     return runs, gets
 
 
-def median(values):
-    return statistics.median(values)
+def medians(runs):
+    return [statistics.median(getattr(one, measure) for one in runs) for measure in ("wall", "cpu", "memory")]
 
 
 def ratio(runs, tool, other, measure="wall"):
-    """The median of the rounds' ratios. Of a tool that ran once, the first round counts."""
+    """The median of the rounds' ratios. For a tool that ran once, it is that of the first round."""
     pairs = zip(runs[tool], runs[other])
-    return median(getattr(a, measure) / getattr(b, measure) for a, b in pairs)
+    return statistics.median(getattr(a, measure) / getattr(b, measure) for a, b in pairs)
 
 
 def verdict(goal, is_met, measured):
@@ -161,25 +161,25 @@ def main(benches, scan):
             "zgrep -l": (["zgrep", "-l", NAME, *files], INCIDENTS),
             "Python, gzip and json": ([sys.executable, "-c", PYTHON], INCIDENTS),
         }
-        cores = os.cpu_count()
-        print(f"{len(files):,} log files, {stored / 1e6:.0f} MB; {INCIDENTS} incidents; {cores} cores", flush=True)
+        sizes = f"{len(files):,} log files, {stored / 1e6:.0f} MB"
+        print(f"{sizes}; {INCIDENTS} incidents; {os.cpu_count()} cores", flush=True)
         runs = measure_local(tools, folder)
         remote, gets = measure_s3({
             FIND: ([scan, "s3://archive/AWSLogs/", "--format", "ndjson"], INCIDENTS),
             TRACE: ([scan, "trace", SEED, "s3://archive/AWSLogs/", "--format", "ndjson"], calls),
         }, folder, files)
-    print(f"{'':<24}{'wall, s':>10}{'ratio':>8}{'CPU, s':>10}{'ratio':>8}{'peak, MB':>10}   median of {ROUNDS} alternating rounds")
-    for tool, of_tool in runs.items():
-        wall, cpu, memory = (median(getattr(one, name) for one in of_tool) for name in ("wall", "cpu", "memory"))
-        ratios = [ratio(runs, tool, FIND, measure) for measure in ("wall", "cpu")]
-        note = "   one round" if len(of_tool) == 1 else ""
-        print(f"{tool:<24}{wall:>10.2f}{ratios[0]:>8.1f}{cpu:>10.2f}{ratios[1]:>8.1f}{memory:>10.0f}{note}")
+    titles = f"{'':<24}{'wall, s':>10}{'ratio':>8}{'CPU, s':>10}{'ratio':>8}{'peak, MB':>10}"
+    print(f"{titles}   median of {ROUNDS} alternating rounds")
+    for tool in tools:
+        wall, cpu, memory = medians(runs[tool])
+        walls, cpus = (ratio(runs, tool, FIND, measure) for measure in ("wall", "cpu"))
+        note = "   one round" if len(runs[tool]) == 1 else ""
+        print(f"{tool:<24}{wall:>10.2f}{walls:>8.1f}{cpu:>10.2f}{cpus:>8.1f}{memory:>10.0f}{note}")
     print(f"from S3, with a latency of {Bucket.LATENCY * 1000:.0f} ms:")
-    for tool, of_tool in remote.items():
-        wall, cpu, memory = (median(getattr(one, name) for one in of_tool) for name in ("wall", "cpu", "memory"))
-        rate = len(files) / wall
-        print(f"{tool:<24}{wall:>10.2f}{'':>8}{cpu:>10.2f}{'':>8}{memory:>10.0f}   {rate:,.0f} log files per second, at most"
-              f" {gets[tool]} GETs per object")
+    for tool in remote:
+        wall, cpu, memory = medians(remote[tool])
+        note = f"{len(files) / wall:,.0f} log files per second, at most {gets[tool]} GETs per object"
+        print(f"{tool:<24}{wall:>10.2f}{'':>8}{cpu:>10.2f}{'':>8}{memory:>10.0f}   {note}")
     slower, faster = ratio(runs, TRACE, FIND), ratio(runs, DUCKDB, TRACE)
     peak = max(one.memory for one in runs[TRACE] + remote[TRACE])
     verdict("a trace takes at most 2.5 × the search", slower <= 2.5, f"{slower:.1f}")

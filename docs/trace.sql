@@ -1,26 +1,27 @@
--- What did a key do? The calls, identities and times of `quarantine-scan trace`, for Amazon Athena (engine version 3).
+-- What did a key do? The calls, identities and times of `quarantine-scan trace`, for Amazon Athena, engine version 3.
 --
 -- NOT RUN ON ATHENA. `make sql` runs this text in DuckDB and compares the results with those of `trace`.
 --
 -- It needs the table cloudtrail_logs that AWS documents:
 -- https://docs.aws.amazon.com/athena/latest/ug/create-cloudtrail-table.html
+-- A table from before AWS added the column addendum must be created again.
 -- Run the statements one by one. Two of them, trace_evidence and trace_calls, read the archive.
--- Before the next trace: DROP TABLE trace_evidence, trace_identities and trace_calls, each in a statement of its own, and delete
--- their files in S3, which Athena leaves there.
+-- Before the next trace: DROP TABLE trace_evidence, trace_identities and trace_calls, each in a statement of its own,
+-- and delete their files in S3, which Athena leaves there.
 --
--- It differs from `trace` in two points: it follows at most nine edges (see trace_identities), and it finds neither what was left
--- behind nor quarantines.
+-- It differs from `trace` in two points: it follows at most nine edges (see trace_identities), and it shows neither
+-- quarantines nor what was read and left behind.
 
--- trace_records: Each record with its outcome, what it gave, and the names by which its caller is known. The first character of
--- such a name says how narrow it is: 0 a key, 1 a user or session, 2 a role.
--- To read less, limit the time here, on the partition column of your table: WHERE "timestamp" >= '2026/11/23'.
+-- trace_records: Each record with its outcome, what it gave, and the names by which its caller is known. The first
+-- character of such a name says how narrow it is: 0 a key, 1 a user or session, 2 a role.
+-- To read less, limit the partition column of your table after FROM cloudtrail_logs: WHERE "timestamp" >= '2026/11/23'.
 CREATE VIEW trace_records AS
 SELECT
     *,
     CASE
         WHEN outcome <> 'succeeded' THEN NULL
-        WHEN event_name IN ('AssumeRole', 'AssumeRoleWithSAML', 'AssumeRoleWithWebIdentity', 'AssumeRoot', 'GetSessionToken',
-            'GetFederationToken', 'CreateAccessKey') THEN '0 ' || issued_key
+        WHEN event_name IN ('AssumeRole', 'AssumeRoleWithSAML', 'AssumeRoleWithWebIdentity', 'AssumeRoot',
+            'GetSessionToken', 'GetFederationToken', 'CreateAccessKey') THEN '0 ' || issued_key
         WHEN event_name IN ('CreateUser', 'CreateLoginProfile', 'UpdateLoginProfile')
             THEN '1 ' || account_id || ' ' || named_user
     END AS gives_name,
@@ -45,7 +46,8 @@ FROM (
         useridentity.invokedby AS invoked_by,
         addendum.originaleventid AS replaces,
         coalesce(nullif(split_part(useridentity.arn, ':', 2), ''),
-            CASE WHEN awsregion LIKE 'us-gov-%' THEN 'aws-us-gov' WHEN awsregion LIKE 'cn-%' THEN 'aws-cn' ELSE 'aws' END)
+            CASE WHEN awsregion LIKE 'us-gov-%' THEN 'aws-us-gov' WHEN awsregion LIKE 'cn-%' THEN 'aws-cn'
+                ELSE 'aws' END)
             AS aws_partition,
         coalesce(json_extract_scalar(responseelements, '$.credentials.accessKeyId'),
             json_extract_scalar(responseelements, '$.accessKey.accessKeyId')) AS issued_key,
@@ -63,8 +65,9 @@ FROM (
                 THEN 'denied'
             ELSE 'failed'
         END AS outcome,
-        -- A missing field makes its name NULL, which equals nothing. A user that was created is known by account and name, one
-        -- that was asked for by its ARN, or by account and name (the name with "-") where the record has no ARN.
+        -- A missing field makes its name NULL, which equals nothing. A user that was created is known by
+        -- account and name, one that was asked for by its ARN, or by account and name (the name with "-")
+        -- where the record has no ARN.
         ARRAY[
             '0 ' || useridentity.accesskeyid,
             '1 ' || useridentity.arn,
@@ -84,8 +87,8 @@ FROM trace_records
 WHERE gives_name IS NOT NULL OR nullif(replaces, '') IS NOT NULL;
 
 -- trace_identities: What came from the identities that you name in the first lines, and from which second on.
--- Athena stops a recursion after ten steps, so nine edges are followed here. If a row has depth 9, name its id in the first lines
--- too, drop this table and run the statement again, until no row has depth 9.
+-- Athena fails a recursion of more than ten steps, so nine edges are followed here. If a row has depth 9, name its id
+-- in the first lines too, drop this table and run the statement again, until no row has depth 9.
 CREATE TABLE trace_identities AS
 WITH RECURSIVE
 roots (id) AS (
@@ -105,7 +108,8 @@ root_names (name, id) AS (
 ),
 -- A user that was made keeps the ARN under which you asked for it.
 edges AS (
-    SELECT e.event_id, e.event_time, e.event_name, e.gives_name, coalesce(root_names.id, e.gives_id) AS gives_id, c.caller
+    SELECT e.event_id, e.event_time, e.event_name, e.gives_name, coalesce(root_names.id, e.gives_id) AS gives_id,
+        c.caller
     FROM trace_evidence AS e
     CROSS JOIN UNNEST(e.callers) AS c (caller)
     LEFT JOIN root_names ON root_names.name = '1-' || substr(e.gives_name, 3)
@@ -117,8 +121,8 @@ found (name, id, since, depth, chain, parent, via_event_name, via_event_id, via_
         CAST('' AS varchar), CAST('' AS varchar), CAST('' AS varchar), CAST('' AS varchar)
     FROM root_names
     UNION ALL
-    -- A call proves an edge from the second in which its caller came to be. A call without a time proves it, too. The chain keeps
-    -- users that give each other passwords from going round in circles.
+    -- A call proves an edge from the second in which its caller came to be. A call without a time proves it, too.
+    -- The chain keeps users that give each other passwords from going round in circles.
     SELECT CAST(edges.gives_name AS varchar), CAST(edges.gives_id AS varchar),
         CAST(coalesce(edges.event_time, found.since) AS varchar), found.depth + 1,
         CAST(found.chain || edges.gives_name || '|' AS varchar), found.id, CAST(edges.event_name AS varchar),
@@ -149,8 +153,8 @@ FROM (
 
 -- trace_calls: Each call once, with its narrowest identity. The archive's second read.
 CREATE TABLE trace_calls AS
-SELECT identity, event_id, event_time, account_id, aws_region, event_source, event_name, outcome, error_code, source_ip_address,
-    user_agent, invoked_by, copies
+SELECT identity, event_id, event_time, account_id, aws_region, event_source, event_name, outcome, error_code,
+    source_ip_address, user_agent, invoked_by, copies
 FROM (
     SELECT r.*, i.id AS identity,
         count(*) OVER (PARTITION BY r.call_id, c.caller, i.id) AS copies,
@@ -160,7 +164,7 @@ FROM (
     JOIN trace_identities AS i ON i.name = c.caller
     WHERE (r.event_time IS NULL OR r.event_time >= i.since)
         AND r.call_id NOT IN (SELECT replaces FROM trace_evidence WHERE replaces IS NOT NULL)
-) AS matched
+) AS of_identities
 WHERE place = 1;
 
 -- summary: How many calls, how they ended, from when to when.
@@ -178,7 +182,8 @@ FROM trace_calls;
 
 -- identities: Each with what proves where it came from. What you asked for comes from nothing.
 SELECT i.id, i.parent, i.via_event_name, i.via_event_id, i.via_event_time, min(c.event_time) AS first_event_time,
-    max(c.event_time) AS last_event_time, count(c.identity) AS calls, count(*) FILTER (WHERE c.outcome = 'denied') AS denied
+    max(c.event_time) AS last_event_time, count(c.identity) AS calls,
+    count(*) FILTER (WHERE c.outcome = 'denied') AS denied
 FROM trace_identities AS i
 LEFT JOIN trace_calls AS c ON c.identity = i.id
 WHERE i.is_shown

@@ -2,8 +2,9 @@
 
     python tests/sql.py
 
-First with the scenario in events/trace, whose expectation was written by hand. Then with random archives and the plain parse
-of cli/tests/cli/trace_oracle.py. The text is that of the file; only the named identity is replaced in the random archives.
+First with the scenario in events/trace, whose expectation was written by hand. Then with random archives and the
+plain parse of cli/tests/cli/trace_oracle.py. The text is that of the file. Only the identity in it is replaced, for
+the random archives.
 """
 
 import collections
@@ -20,17 +21,17 @@ SQL = (ROOT / "docs/trace.sql").read_text()
 KEY = "AKIAIOSFODNN7EXAMPLE"
 SEEDS = 16
 
-# Athena's table cloudtrail_logs, as far as the text reads it. Both dialects ignore the case of names. Athena keeps the two
-# objects as JSON in strings.
+# Athena's table cloudtrail_logs, as far as the text reads it. Both dialects ignore the case of names. Athena keeps the
+# two objects as JSON in strings.
 TABLE = """
 CREATE TABLE cloudtrail_logs AS
 SELECT record.* REPLACE (
     CAST(record.requestparameters AS varchar) AS requestparameters,
     CAST(record.responseelements AS varchar) AS responseelements)
-FROM (SELECT unnest(Records) AS record FROM read_json(?, maximum_object_size = 100000000, columns = {Records: 'STRUCT(
-    eventID varchar, eventTime varchar, eventSource varchar, eventName varchar, awsRegion varchar, sourceIPAddress varchar,
-    userAgent varchar, errorCode varchar, recipientAccountId varchar, requestParameters JSON, responseElements JSON,
-    addendum STRUCT(originalEventID varchar),
+FROM (SELECT unnest(Records) AS record FROM read_json(?, columns = {Records: 'STRUCT(
+    eventID varchar, eventTime varchar, eventSource varchar, eventName varchar, awsRegion varchar,
+    sourceIPAddress varchar, userAgent varchar, errorCode varchar, recipientAccountId varchar,
+    requestParameters JSON, responseElements JSON, addendum STRUCT(originalEventID varchar),
     userIdentity STRUCT("type" varchar, arn varchar, accountId varchar, accessKeyId varchar, userName varchar,
         invokedBy varchar, sessionContext STRUCT(sessionIssuer STRUCT(arn varchar))))[]'}))
 """
@@ -74,15 +75,16 @@ def expected_rows(expected):
     def counts(row):
         return {"calls": row["calls"], "denied": row["denied"]} | times(row)
 
+    def api(row):
+        return {"event_source": row["eventSource"], "event_name": row["eventName"]}
+
     summary = {snake(name): value for name, value in expected["summary"].items() if "Quarantine" not in name}
     identities = []
     for row in expected["identities"]:
         via = row["via"] if isinstance(row["via"], dict) else {}
-        proof = {f"via_{snake(name)}": via.get(name) for name in ("eventName", "eventTime")} | {"via_event_id": via.get("eventID")}
+        proof = {"via_event_name": via.get("eventName"), "via_event_id": via.get("eventID"),
+                 "via_event_time": via.get("eventTime")}
         identities.append({"id": row["id"], "parent": row["parent"]} | proof | counts(row))
-    def api(row):
-        return {"event_source": row["eventSource"], "event_name": row["eventName"]}
-
     return {
         "summary": [summary],
         "identities": identities,
@@ -110,8 +112,7 @@ def compare(what, expected, found, ignored=()):
 
 
 def scenario():
-    expected = json.loads((ROOT / "events/trace-expected.json").read_text())
-    expected = expected_rows(expected)
+    expected = expected_rows(json.loads((ROOT / "events/trace-expected.json").read_text()))
     found = results(str(ROOT / "events/trace/*.json"), SQL)
     compare("events/trace", expected, found)
     assert found["summary"][0]["calls"] > 40 and len(found["identities"]) > 5, found["summary"]
