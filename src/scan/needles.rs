@@ -1,7 +1,9 @@
 //! The byte strings that a file is searched for, and the search over a stream of blocks.
 
 mod finders;
+mod key_ids;
 mod names;
+mod values;
 
 use std::{borrow::Cow, collections::BTreeSet};
 
@@ -9,7 +11,11 @@ use memchr::memmem::Finder;
 use serde::Serialize;
 
 use finders::Finders;
+use key_ids::Seen;
 use names::Names;
+use values::Values;
+
+pub use key_ids::KeyIds;
 
 /// A byte string that every wanted record contains. It consists of ASCII letters, digits and `_`, since JSON may
 /// escape every other character.
@@ -56,6 +62,8 @@ const fn is_needle(text: &[u8]) -> bool {
 pub struct Needles {
     finders: Finders,
     names: Option<Names>,
+    /// If the access keys of a file are wanted.
+    key_ids: Option<Values>,
     escape: Finder<'static>,
     /// Whether an escape could hide a digit of a needle.
     has_digit: bool,
@@ -88,7 +96,14 @@ impl Needles {
             escape: Finder::new(r"\u00").into_owned(),
             overlap: longest.max(ESCAPE_BYTES).max(names.as_ref().map_or(0, Names::span)) - 1,
             names,
+            key_ids: None,
         }
+    }
+
+    /// With the access keys that a file names, see [`KeyIds`].
+    pub fn with_key_ids(self) -> Needles {
+        let values = key_ids::values();
+        Needles { has_digit: true, overlap: self.overlap.max(values.span() - 1), key_ids: Some(values), ..self }
     }
 
     /// Whether the text contains a needle, or an escape that may hide one.
@@ -149,11 +164,13 @@ pub(super) struct Search<'n> {
     searched: u64,
     last_needle: Option<u64>,
     last_escape: Option<u64>,
+    seen: Option<(&'n Values, Seen)>,
 }
 
 impl<'n> Search<'n> {
     pub fn new(needles: &'n Needles) -> Self {
-        Search { needles, tail: Vec::new(), searched: 0, last_needle: None, last_escape: None }
+        let seen = needles.key_ids.as_ref().map(|values| (values, Seen::new()));
+        Search { needles, tail: Vec::new(), searched: 0, last_needle: None, last_escape: None, seen }
     }
 
     pub fn push(&mut self, block: &[u8]) {
@@ -183,7 +200,15 @@ impl<'n> Search<'n> {
         self.last_needle.max(self.last_escape)
     }
 
+    /// The access keys that the text names. `None` if they are not wanted, or it may name any: an escape may hide a key.
+    pub fn key_ids(&self) -> Option<KeyIds> {
+        self.seen.as_ref().filter(|_| self.last_escape.is_none()).and_then(|(_, seen)| seen.finish())
+    }
+
     fn search(&mut self, text: &[u8], start: u64) {
+        if let Some((values, seen)) = &mut self.seen {
+            seen.search(values, text);
+        }
         let position = |end: Option<usize>| end.map(|end| start + end as u64);
         self.last_needle = self.last_needle.max(position(self.needles.last_in(text)));
         self.last_escape = self.last_escape.max(position(self.needles.escapes(text).last()));
@@ -192,6 +217,8 @@ impl<'n> Search<'n> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+
     use super::*;
 
     fn needles(texts: &[&'static str]) -> Needles {
@@ -223,6 +250,26 @@ mod tests {
                 let mut search = Search::new(needles);
                 text.as_bytes().chunks(size).for_each(|block| search.push(block));
                 assert_eq!(search.last_hint(), Some(end), "{text} in blocks of {size}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_keys_of_a_file_are_known_across_every_block_border() {
+        let needles = Needles::new([]).with_key_ids();
+        let text = r#"{"accessKeyId":"AKIA1","x":"{\"accessKeyId\":\"ASIA2\"}"},{"accessKeyId": null}"#;
+        let of = |key: &str| HashSet::from([KeyIds::number(key)]);
+        for size in 1..=text.len() {
+            let mut search = Search::new(&needles);
+            text.as_bytes().chunks(size).for_each(|block| search.push(block));
+            let ids = search.key_ids().unwrap();
+            assert!(ids.may_have(&of("AKIA1")) && ids.may_have(&of("ASIA2")) && !ids.may_have(&of("AKIA3")), "{size}");
+        }
+        for text in [r#"{"accessKeyId":"\u0041KIA1"}"#, r#"{"accessKeyId":                    "AKIA1"}"#] {
+            for size in 1..=text.len() {
+                let mut search = Search::new(&needles);
+                text.as_bytes().chunks(size).for_each(|block| search.push(block));
+                assert_eq!(search.key_ids(), None, "{text} in blocks of {size}");
             }
         }
     }

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
 use super::left_behind::{self, Left};
-use crate::{json::Fields, trail::record::Record, untrusted::Untrusted};
+use crate::{json::Fields, scan::Needle, trail::record::Record, untrusted::Untrusted};
 
 /// How a call ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -65,6 +65,9 @@ impl Outcome {
 pub(super) fn response<'a>(fields: &Fields<'a>) -> Option<Fields<'a>> {
     fields.object("responseElements")
 }
+
+/// Every addendum contains it.
+pub const ADDENDUM: Needle = Needle::fixed("addendum");
 
 /// The event id of the record that this one, an addendum, replaces.
 /// <https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-event-reference-record-contents.html>

@@ -50,6 +50,13 @@ pub struct Via {
 }
 
 impl Edge {
+    /// About how many bytes of memory it takes.
+    pub fn bytes(&self) -> usize {
+        let Caller { key, arn, issuer, user } = &self.caller;
+        let texts = [key, arn, issuer].into_iter().flatten().chain(user.as_ref().map(|(_, name)| name));
+        size_of::<Edge>() + texts.map(Untrusted::bytes).sum::<usize>() + 160
+    }
+
     /// `None` if the record is of another call, or of one that did not succeed.
     pub fn of(record: &Record) -> Option<Edge> {
         let name = record.event_name.as_ref()?;

@@ -17,18 +17,23 @@ use crate::filter::Filter;
 /// How a command judges a candidate, in the threads that read. `None` if it does not want it.
 pub type Judge<T> = Box<dyn Fn(Record) -> Option<T> + Send + Sync>;
 
+/// Which log files a search needs. `None` if it needs all.
+pub type Select = Option<Box<dyn Fn(&LogFile) -> bool + Send + Sync>>;
+
 /// Everything the sources of a search share.
 pub struct Feed<T> {
     pub needles: Needles,
     pub filter: Filter,
     pub tally: Arc<Tally>,
     pub judge: Judge<T>,
+    pub select: Select,
     pub out: Sender<FromSource<T>>,
 }
 
 /// A message from a source. `target` is the target's number.
 pub enum FromSource<T> {
     Wanted { wanted: T, log_file: Arc<LogFile> },
+    PassedOver { target: usize },
     End { target: usize, log_file: Arc<LogFile>, end: FileEnd },
 }
 
@@ -39,6 +44,11 @@ impl<T> Feed<T> {
             return None;
         }
         (self.judge)(record).map(|wanted| FromSource::Wanted { wanted, log_file: log_file.clone() })
+    }
+
+    /// Whether the search needs the log file.
+    pub fn needs(&self, log_file: &LogFile) -> bool {
+        self.select.as_ref().is_none_or(|select| select(log_file))
     }
 
     /// Sends to the search. Nothing receives it after the run has ended.

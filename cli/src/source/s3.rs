@@ -320,6 +320,11 @@ impl Reads {
 }
 
 async fn read_object<T>(target: usize, reader: &Reader, feed: &Feed<T>, object: S3Object) {
+    let log_file = LogFile::S3(object);
+    if !feed.needs(&log_file) {
+        return feed.send(FromSource::PassedOver { target }).await;
+    }
+    let LogFile::S3(object) = log_file else { return };
     let judge = |log_file: &Arc<LogFile>, candidate: Candidate| feed.candidate(log_file, candidate.record);
     let (log_file, end) = reader.scan(object, target, None, &feed.needles, judge, &feed.out).await;
     feed.send(FromSource::End { target, log_file, end }).await;

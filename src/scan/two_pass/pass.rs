@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use bytes::{Buf, Bytes};
 
 use super::{STORED_AT_ONCE, Settings};
-use crate::scan::{Fault, Needles, Records, content::Content, layers::Layers, needles::Search, walk::Walk};
+use crate::scan::{Fault, KeyIds, Needles, Records, content::Content, layers::Layers, needles::Search, walk::Walk};
 
 pub(super) struct Pass<'n> {
     layers: Layers,
@@ -53,6 +53,7 @@ pub(super) struct PassEnd {
     pub inflated_bytes: u64,
     /// `None` if the pass has not searched.
     pub findings: Option<Findings>,
+    pub key_ids: Option<KeyIds>,
     /// Whether the file is whole. The readable part of a broken one may still contain candidates.
     pub checked: Result<(), Fault>,
 }
@@ -130,8 +131,9 @@ impl<'n> Pass<'n> {
     /// `last_needle` is what an earlier pass has found.
     pub fn finish(mut self, last_needle: Option<u64>) -> PassEnd {
         let findings = self.look.as_ref().map(Look::findings);
+        let key_ids = self.look.as_ref().and_then(|look| look.search.key_ids());
         let checked = self.check(findings.map_or(last_needle, |findings| findings.last_needle));
-        PassEnd { inflated_bytes: self.layers.inflated_bytes(), findings, checked }
+        PassEnd { inflated_bytes: self.layers.inflated_bytes(), findings, key_ids, checked }
     }
 
     fn check(&mut self, last_needle: Option<u64>) -> Result<(), Fault> {
