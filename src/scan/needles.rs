@@ -115,10 +115,10 @@ impl Needles {
         self.finders.are_in(text) || self.names.as_ref().is_some_and(|names| names.ends(text).next().is_some())
     }
 
-    /// Where the last needle ends.
-    fn last_in(&self, text: &[u8]) -> Option<usize> {
-        let name = self.names.as_ref().and_then(|names| names.ends(text).last());
-        self.finders.last_in(text).max(name)
+    /// Takes where each needle ends.
+    fn each_in(&self, text: &[u8], mut take: impl FnMut(usize)) {
+        self.finders.each_in(text, &mut take);
+        self.names.iter().for_each(|names| names.ends(text).for_each(&mut take));
     }
 
     /// Whether JSON text contains a needle, escaped or not.
@@ -155,6 +155,20 @@ impl Needles {
     }
 }
 
+/// Where the hints of a text end, in order.
+pub(super) struct Hints(Vec<u64>);
+
+impl Hints {
+    /// Whether one ends after `begin`, and not after `end`.
+    pub fn any_within(&self, begin: u64, end: u64) -> bool {
+        let next = self.0.partition_point(|&hint| hint <= begin);
+        self.0.get(next).is_some_and(|&hint| hint <= end)
+    }
+}
+
+/// A file with more hints is mostly candidates, and is searched again.
+const MAX_HINTS: usize = 8192;
+
 /// A search over consecutive blocks, which also finds needles across their borders.
 pub(super) struct Search<'n> {
     needles: &'n Needles,
@@ -164,13 +178,23 @@ pub(super) struct Search<'n> {
     searched: u64,
     last_needle: Option<u64>,
     last_escape: Option<u64>,
+    /// Where each needle or escape ends, in no order. `None` once they are too many.
+    hints: Option<Vec<u64>>,
     seen: Option<(&'n Values, Seen)>,
 }
 
 impl<'n> Search<'n> {
     pub fn new(needles: &'n Needles) -> Self {
         let seen = needles.key_ids.as_ref().map(|values| (values, Seen::new()));
-        Search { needles, tail: Vec::new(), searched: 0, last_needle: None, last_escape: None, seen }
+        Search {
+            needles,
+            tail: Vec::new(),
+            searched: 0,
+            last_needle: None,
+            last_escape: None,
+            hints: Some(Vec::new()),
+            seen,
+        }
     }
 
     pub fn push(&mut self, block: &[u8]) {
@@ -200,6 +224,14 @@ impl<'n> Search<'n> {
         self.last_needle.max(self.last_escape)
     }
 
+    /// Where each needle ends, or each escape that may hide a character of one. `None` if they are too many to know.
+    pub fn hints(&mut self) -> Option<Hints> {
+        self.hints.take().map(|mut ends| {
+            ends.sort_unstable();
+            Hints(ends)
+        })
+    }
+
     /// The access keys that the text names. `None` if they are not wanted, or it may name any: an escape may hide a key.
     pub fn key_ids(&self) -> Option<KeyIds> {
         self.seen.as_ref().filter(|_| self.last_escape.is_none()).and_then(|(_, seen)| seen.finish())
@@ -209,9 +241,15 @@ impl<'n> Search<'n> {
         if let Some((values, seen)) = &mut self.seen {
             seen.search(values, text);
         }
-        let position = |end: Option<usize>| end.map(|end| start + end as u64);
-        self.last_needle = self.last_needle.max(position(self.needles.last_in(text)));
-        self.last_escape = self.last_escape.max(position(self.needles.escapes(text).last()));
+        let Search { needles, last_needle, last_escape, hints, .. } = self;
+        let mut hint = |end: usize, last: &mut Option<u64>| {
+            let end = start + end as u64;
+            *last = (*last).max(Some(end));
+            hints.iter_mut().for_each(|hints| hints.push(end));
+        };
+        needles.each_in(text, |end| hint(end, last_needle));
+        needles.escapes(text).for_each(|end| hint(end, last_escape));
+        hints.take_if(|hints| hints.len() > MAX_HINTS);
     }
 }
 

@@ -183,7 +183,7 @@ impl<'n, E> TwoPass<'n, E> {
     fn end_pass(&mut self) -> bool {
         let Some(mut pass) = self.pass.take() else { return false };
         let is_first_of_two = pass.is_search();
-        let whole = pass.take_whole();
+        let (whole, hints) = (pass.take_whole(), pass.hints());
         let PassEnd { inflated_bytes, findings, key_ids, checked } = pass.finish(self.findings.last_needle);
         if let Some(findings) = findings {
             self.findings = findings;
@@ -203,7 +203,7 @@ impl<'n, E> TwoPass<'n, E> {
             return false;
         }
         let layers = if whole.is_some() { Layers::of_text() } else { Layers::new(self.settings.limit_mib) };
-        self.pass = Some(Pass::walk(self.needles, layers, self.findings.last_hint));
+        self.pass = Some(Pass::walk(self.needles, layers, self.findings.last_hint, hints));
         let kept = whole.or_else(|| self.kept.take());
         self.kept = None;
         self.has_input_ended = kept.is_some();

@@ -10,13 +10,15 @@ use std::{collections::VecDeque, mem};
 
 use memchr::{memchr, memmem::find};
 
-use super::{Fault, Needles, content::is_between, forms::LISTS};
+use super::{Fault, Needles, content::is_between, forms::LISTS, needles::Hints};
 use capture::{Capture, Captured};
 
 pub(super) struct Walk<'n> {
     needles: &'n Needles,
     /// Where the last needle ends, or what may be one. No candidate comes after it. `None` if that is not known.
     last_hint: Option<u64>,
+    /// Where all of them end. `None` if that is not known, so that each element must be searched.
+    hints: Option<Hints>,
     is_done: bool,
     position: Position,
     /// Open brackets.
@@ -61,10 +63,11 @@ enum Position {
 }
 
 impl<'n> Walk<'n> {
-    pub fn new(needles: &'n Needles, last_hint: Option<u64>) -> Self {
+    pub fn new(needles: &'n Needles, last_hint: Option<u64>, hints: Option<Hints>) -> Self {
         Walk {
             needles,
             last_hint,
+            hints,
             is_done: false,
             position: Position::BeforeDocument,
             depth: 0,
@@ -120,7 +123,8 @@ impl<'n> Walk<'n> {
         match self.position {
             _ if self.in_string => {}
             Position::Key => {
-                let is_list = matches!(self.element.end(&block[..at], |_| true), Captured::Text(key) if is_list(&key));
+                let is_list =
+                    matches!(self.element.end(&block[..at], |_, _| true), Captured::Text(key) if is_list(&key));
                 self.position = Position::AfterKey { is_list };
             }
             Position::List { .. } => self.end_element(&block[..at], candidates),
@@ -183,8 +187,8 @@ impl<'n> Walk<'n> {
     fn open_string(&mut self, position: Position, at: usize) -> Result<Position, Fault> {
         match position {
             // `jq` writes a string per line without `-r`.
-            Position::BeforeDocument => self.document.begin(at),
-            Position::Key | Position::List { .. } => self.element.begin(at),
+            Position::BeforeDocument => self.document.begin(at, self.walked),
+            Position::Key | Position::List { .. } => self.element.begin(at, self.walked),
             Position::AfterKey { .. } | Position::Value | Position::Element { .. } => {}
         }
         self.in_string = true;
@@ -194,7 +198,7 @@ impl<'n> Walk<'n> {
     fn open(&mut self, byte: u8, position: Position, block: &[u8], at: usize) -> Result<Position, Fault> {
         match (position, byte) {
             (Position::BeforeDocument, b'{') => {
-                self.document.begin(at);
+                self.document.begin(at, self.walked);
                 Ok(Position::Key)
             }
             (Position::BeforeDocument, _) => Ok(Position::List { depth: self.depth }),
@@ -205,7 +209,7 @@ impl<'n> Walk<'n> {
             }
             (Position::AfterKey { .. }, _) => Ok(Position::Value),
             (Position::List { depth }, _) => {
-                self.element.begin(at);
+                self.element.begin(at, self.walked);
                 Ok(Position::Element { depth })
             }
             (Position::Value | Position::Element { .. }, _) => Ok(position),
@@ -229,7 +233,7 @@ impl<'n> Walk<'n> {
                 Ok(Position::BeforeDocument)
             }
             Position::List { .. } if byte == b']' => {
-                self.document.begin(text.len());
+                self.document.begin(text.len(), self.walked);
                 Ok(Position::AfterKey { is_list: false })
             }
             _ => Err(self.malformed(text.len())),
@@ -240,7 +244,8 @@ impl<'n> Walk<'n> {
         if mem::take(&mut self.has_list) {
             self.end_frame(text);
         } else {
-            let document = self.document.end(text, |part| self.needles.found_in(part));
+            let document =
+                self.document.end(text, wanted(self.needles, self.hints.as_ref(), self.walked + text.len() as u64));
             self.take(document, text.len(), candidates);
         }
     }
@@ -248,7 +253,8 @@ impl<'n> Walk<'n> {
     /// The part of a document before, between or after its lists. It has no records. CloudWatch Logs names the subscription
     /// filter in it, which may be named after the policy.
     fn end_frame(&mut self, text: &[u8]) {
-        self.has_other |= match self.document.end(text, |part| self.needles.found_in(part)) {
+        let is_wanted = wanted(self.needles, self.hints.as_ref(), self.walked + text.len() as u64);
+        self.has_other |= match self.document.end(text, is_wanted) {
             Captured::Nothing => false,
             Captured::TooLarge => true,
             Captured::Text(frame) => {
@@ -259,7 +265,8 @@ impl<'n> Walk<'n> {
     }
 
     fn end_element(&mut self, text: &[u8], candidates: &mut VecDeque<Vec<u8>>) {
-        let element = self.element.end(text, |part| self.needles.found_in(part));
+        let element =
+            self.element.end(text, wanted(self.needles, self.hints.as_ref(), self.walked + text.len() as u64));
         self.take(element, text.len(), candidates);
     }
 
@@ -294,6 +301,14 @@ impl<'n> Walk<'n> {
 
     fn malformed(&self, at: usize) -> Fault {
         Fault::MalformedJson { inflated_bytes: self.walked + at as u64 }
+    }
+}
+
+/// Judges whether a text may contain a needle, from its place in the file to `end`.
+fn wanted(needles: &Needles, hints: Option<&Hints>, end: u64) -> impl Fn(&[u8], u64) -> bool {
+    move |text, place| match hints {
+        Some(hints) => hints.any_within(place, end),
+        None => needles.found_in(text),
     }
 }
 

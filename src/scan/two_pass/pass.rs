@@ -5,7 +5,13 @@ use std::collections::VecDeque;
 use bytes::{Buf, Bytes};
 
 use super::{STORED_AT_ONCE, Settings};
-use crate::scan::{Fault, KeyIds, Needles, Records, content::Content, layers::Layers, needles::Search, walk::Walk};
+use crate::scan::{
+    Fault, KeyIds, Needles, Records,
+    content::Content,
+    layers::Layers,
+    needles::{Hints, Search},
+    walk::Walk,
+};
 
 pub(super) struct Pass<'n> {
     layers: Layers,
@@ -69,12 +75,12 @@ impl<'n> Pass<'n> {
     }
 
     /// `layers` are those of what is fed.
-    pub fn walk(needles: &'n Needles, layers: Layers, last_hint: Option<u64>) -> Self {
-        Pass { layers, look: None, walk: Some(Walk::new(needles, last_hint)), steps: 0, fault: None }
+    pub fn walk(needles: &'n Needles, layers: Layers, last_hint: Option<u64>, hints: Option<Hints>) -> Self {
+        Pass { layers, look: None, walk: Some(Walk::new(needles, last_hint, hints)), steps: 0, fault: None }
     }
 
     pub fn search_and_walk(needles: &'n Needles, settings: Settings) -> Self {
-        Pass { walk: Some(Walk::new(needles, None)), ..Pass::search(needles, settings) }
+        Pass { walk: Some(Walk::new(needles, None, None)), ..Pass::search(needles, settings) }
     }
 
     /// Whether it searches only.
@@ -121,6 +127,12 @@ impl<'n> Pass<'n> {
 
     pub fn inflated_bytes(&self) -> u64 {
         self.layers.inflated_bytes()
+    }
+
+    /// Where the search has found something. `None` if that is not known.
+    pub fn hints(&mut self) -> Option<Hints> {
+        // The places in UTF-16 are other ones.
+        self.look.as_mut().filter(|look| !look.content.is_utf16()).and_then(|look| look.search.hints())
     }
 
     /// The whole text, if it is gzip and small.

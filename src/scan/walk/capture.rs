@@ -10,6 +10,8 @@ struct Open {
     text: Vec<u8>,
     /// Where the text begins in the current block.
     begin: usize,
+    /// Where it begins in the file.
+    place: u64,
     is_too_large: bool,
     /// Whether the part that was dropped contains a needle.
     has_needle: bool,
@@ -25,19 +27,29 @@ pub(super) enum Captured {
 }
 
 impl Capture {
-    pub fn begin(&mut self, at: usize) {
-        self.0 = Some(Open { text: Vec::new(), begin: at, is_too_large: false, has_needle: false });
+    /// Begins at `at` in the block, which begins at `walked` in the file.
+    pub fn begin(&mut self, at: usize, walked: u64) {
+        let place = walked + at as u64;
+        self.0 = Some(Open { text: Vec::new(), begin: at, place, is_too_large: false, has_needle: false });
     }
 
-    /// Ends the text where `block` is cut. Most are not wanted, and not even copied.
-    pub fn end(&mut self, block: &[u8], is_wanted: impl Fn(&[u8]) -> bool) -> Captured {
-        let Some(Open { mut text, begin, is_too_large, has_needle }) = self.0.take() else { return Captured::Nothing };
-        let part = &block[begin..];
-        if text.is_empty() && !is_wanted(part) {
+    /// Ends the text where `block` is cut. Most are not wanted, and not even copied. `is_wanted` judges a text that begins at
+    /// a place in the file.
+    pub fn end(&mut self, block: &[u8], is_wanted: impl Fn(&[u8], u64) -> bool) -> Captured {
+        let Some(Open { mut text, begin, place, is_too_large, has_needle }) = self.0.take() else {
             return Captured::Nothing;
+        };
+        let part = &block[begin..];
+        if text.is_empty() {
+            if !is_wanted(part, place) {
+                return Captured::Nothing;
+            }
+            if part.len() <= MAX_RECORD_BYTES {
+                return Captured::Text(part.to_vec());
+            }
         }
         text.extend_from_slice(part);
-        match is_wanted(&text) {
+        match is_wanted(&text, place) {
             wanted if is_too_large || text.len() > MAX_RECORD_BYTES => {
                 if wanted || has_needle {
                     Captured::TooLarge
