@@ -56,6 +56,9 @@ pub trait Sink {
     fn note(&self) -> String;
 }
 
+/// The most messages from sources that wait for the sink.
+const MAX_WAITING: usize = 64;
+
 /// Reads what the targets contain. Something that cannot be read is named in the coverage, and stops nothing else.
 pub async fn search<S: Sink>(
     targets: &[Target],
@@ -66,7 +69,7 @@ pub async fn search<S: Sink>(
 ) -> (Coverage, Sources) {
     let mut coverage = Coverage::of_targets(targets.len());
     let tally = Arc::new(Tally::default());
-    let (out, mut results) = channel(1024);
+    let (out, mut results) = channel(MAX_WAITING);
     let feed =
         Feed { needles, filter: filter.clone(), tally: tally.clone(), judge: sink.judge(), select: sink.select(), out };
     let (mut running, sources) = Running::start(targets, feed, &mut coverage).await;
@@ -108,6 +111,7 @@ fn take<S: Sink>(found: FromSource<S::Wanted>, sink: &mut S, coverage: &mut Cove
                 coverage.stopped = Some(reason);
             }
         }
+        FromSource::Batch(batch) => batch.into_iter().for_each(|found| take(found, sink, coverage)),
         FromSource::PassedOver { target } => coverage.pass_over(target),
         FromSource::End { target, log_file, end } => {
             coverage.ended(target, &log_file, &end);

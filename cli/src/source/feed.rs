@@ -32,9 +32,20 @@ pub struct Feed<T> {
 
 /// A message from a source. `target` is the target's number.
 pub enum FromSource<T> {
-    Wanted { wanted: T, log_file: Arc<LogFile> },
-    PassedOver { target: usize },
-    End { target: usize, log_file: Arc<LogFile>, end: FileEnd },
+    Wanted {
+        wanted: T,
+        log_file: Arc<LogFile>,
+    },
+    PassedOver {
+        target: usize,
+    },
+    /// Several of one file: each message wakes the search.
+    Batch(Vec<FromSource<T>>),
+    End {
+        target: usize,
+        log_file: Arc<LogFile>,
+        end: FileEnd,
+    },
 }
 
 impl<T> Feed<T> {

@@ -47,14 +47,13 @@ fn every_number_of_a_real_attack_equals_a_plain_count() {
     }
     let mut busiest: Vec<_> = by_key.into_iter().collect();
     busiest.sort_by_key(|(_, records)| std::cmp::Reverse(records.len()));
-    assert!(busiest.len() > 3 && busiest[0].1.len() > 50 && busiest[1].1.len() > 30);
+    assert!(busiest.len() > 3 && busiest[0].1.len() > 1000 && busiest[2].1.len() > 30);
     for (key, records) in &busiest[..3] {
         let (result, run) = trace(&[key, ATTACK, "--no-follow"]);
         assert_eq!(run.status, Some(1), "{}", run.stderr);
         let is_denied = |record: &&&Value| {
-            record["errorCode"]
-                .as_str()
-                .is_some_and(|code| code.ends_with("AccessDenied") || code.ends_with("UnauthorizedOperation"))
+            let code = record["errorCode"].as_str().unwrap_or_default().trim_start_matches("Client.");
+            ["AccessDenied", "AccessDeniedException", "UnauthorizedOperation"].contains(&code)
         };
         let times: BTreeSet<&str> = records.iter().filter_map(|record| record["eventTime"].as_str()).collect();
         let summary = &result["summary"];
