@@ -5,9 +5,11 @@
 mod chat;
 mod email;
 
+use std::fmt::Write;
+
 use serde::Serialize;
 
-use crate::{alert::Alert, config::HttpsFormat};
+use crate::{alert::Alert, config::HttpsFormat, untrusted::acts};
 
 /// A message for the topic: one body per protocol.
 #[derive(Debug)]
@@ -94,7 +96,27 @@ fn attributes(alert: &Alert) -> [(&'static str, String); 6] {
 
 /// All values here have a JSON form. SNS would refuse an empty text, and the item would fail.
 fn json(value: &impl Serialize) -> String {
-    serde_json::to_string(value).unwrap_or_default()
+    inert(serde_json::to_string(value).unwrap_or_default())
+}
+
+/// The same JSON, with characters that move or hide text as escapes: people read it in terminals and browsers, too. Outside of
+/// strings, JSON has none of them.
+fn inert(json: String) -> String {
+    let hides = |c: char| !c.is_ascii() && acts(c) || c == '\u{7f}';
+    if !json.contains(hides) {
+        return json;
+    }
+    let mut escaped = String::with_capacity(json.len());
+    for c in json.chars() {
+        if !hides(c) {
+            escaped.push(c);
+            continue;
+        }
+        for unit in c.encode_utf16(&mut [0; 2]) {
+            let _ = write!(escaped, "\\u{unit:04x}");
+        }
+    }
+    escaped
 }
 
 #[cfg(test)]
