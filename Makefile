@@ -108,12 +108,12 @@ clippy:
 	cargo clippy --locked --workspace --all-targets -- --deny warnings
 
 gates: local sam checkov
-	.tools/local/bin/cfn-lint -a cfn_lint_serverless.rules -t template.yaml
+	.tools/local/bin/cfn-lint -a cfn_lint_serverless.rules -t template.yaml health-forwarder.yaml
 	$(PYTHON) tools/template.py combinations
 	$(PYTHON) tests/alarms.py
 	AWS_DEFAULT_REGION=us-east-1 .tools/sam/bin/sam validate
 	AWS_DEFAULT_REGION=us-east-1 .tools/sam/bin/sam validate --lint
-	.tools/checkov/bin/checkov -f template.yaml --framework cloudformation --compact --quiet --skip-download
+	.tools/checkov/bin/checkov -f template.yaml health-forwarder.yaml --framework cloudformation --compact --quiet --skip-download
 
 deny: release-tools
 	.tools/release/bin/cargo-deny --locked check bans licenses sources
