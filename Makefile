@@ -25,6 +25,7 @@
 #   make enable-eventbridge BUCKET=…    once, for an existing bucket: send its S3 events to EventBridge
 #   make deploy         build the function, and create or update the stack
 #   make prove          send a test record through the whole pipeline, and wait for its alert
+#   make prove-health   do the same with a made event of AWS Health
 #   make logs           follow the function's log
 #   make redrive        move messages from the dead-letter queue back to the delivery queue
 #   make delete         delete the stack
@@ -43,7 +44,7 @@ unexport PYTHONDONTWRITEBYTECODE
 export SAM_CLI_TELEMETRY = 0
 
 .PHONY: scan trace-demo demo test invoke bench bench-peers bench-archive benches docs deployed release check fmt clippy gates deny advisories local sam \
-	checkov release-tools enable-eventbridge linux build bundle archive wheel deploy prove redrive logs delete clean
+	checkov release-tools enable-eventbridge linux build bundle archive wheel deploy prove prove-health redrive logs delete clean
 
 # Exit status 1 means that incidents were found.
 scan:
@@ -154,6 +155,9 @@ deploy: build
 
 prove: local
 	@$(PYTHON) tools/operate.py prove $(STACK) $(PREFIX)
+
+prove-health: local
+	@$(PYTHON) tools/operate.py prove $(STACK) --health
 
 redrive: local
 	@$(PYTHON) tools/operate.py redrive $(STACK)
