@@ -45,7 +45,7 @@ static OF_A_USER: Alternative<HealthEvent> = Alternative {
 static OF_ROOT: Alternative<HealthEvent> = Alternative {
     outcome: Outcome::Exposed,
     severity: Grade::Always(Severity::Critical),
-    note: Some("root, or whose they are is unknown"),
+    note: Some("root, or an unknown user"),
     checks: &[&RISK, &CODE, &NOT_CLOSED, &NO_USER],
     subject: |event| {
         Some(if event.names_root() {

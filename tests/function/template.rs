@@ -349,12 +349,13 @@ fn the_docs_name_every_parameter_output_and_alarm() {
     };
     let (deploy, operate) =
         (fs::read_to_string(path("docs/deploy.md")).unwrap(), fs::read_to_string(path("docs/operate.md")).unwrap());
+    let health = fs::read_to_string(path("docs/health.md")).unwrap();
     let (parameters, outputs) = (names(&template, "Parameters"), names(&template, "Outputs"));
     let of_forwarder = [names(&forwarder, "Parameters"), names(&forwarder, "Outputs")].concat();
     let alarms: Vec<String> =
         names(&template, "Resources").into_iter().filter(|name| name.ends_with("Alarm")).collect();
     assert!(parameters.len() > 15 && outputs.len() > 8 && alarms.len() > 10, "{parameters:?} {outputs:?} {alarms:?}");
-    for (page, names) in [(&deploy, parameters), (&deploy, outputs), (&deploy, of_forwarder), (&operate, alarms)] {
+    for (page, names) in [(&deploy, parameters), (&deploy, outputs), (&health, of_forwarder), (&operate, alarms)] {
         for name in names {
             assert!(page.contains(&format!("`{name}`")), "{name}");
         }
