@@ -1,6 +1,6 @@
 //! Events of AWS Health: every file of `tests/cases/health`, and what updates, pages, duplicates and quarantines add.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 
 use serde_json::{Value, json};
 
@@ -295,6 +295,19 @@ async fn the_trace_of_a_root_key_follows_the_key_and_root() {
     assert!(runbook.contains(&trace), "{runbook}");
     // Nothing of this is about a user.
     assert!(!runbook.contains("--user-name") && !runbook.contains("quarantine policy"), "{runbook}");
+}
+
+#[tokio::test]
+async fn affected_entities_that_are_not_alerted_in_time_return_to_the_queue() {
+    let account = Account::new().await;
+    let mut function = Function::start(&account);
+    let delivery = delivered(&health("two-entities"));
+    // Less time than a claim needs.
+    let answer = function.invoke_within(&delivery, Duration::from_secs(8)).expect("the function died").unwrap();
+    assert_eq!(failed_items(&answer).len(), 1);
+    account.alerts(0).await;
+    assert!(failed_items(&function.invoke(&delivery).unwrap()).is_empty());
+    account.alerts(2).await;
 }
 
 #[tokio::test]

@@ -46,9 +46,11 @@ fn account(matched: &Match) -> String {
 fn find_the_owner(matched: &Match) -> Step {
     let account = account(matched);
     let Some(key) = known_key(matched) else {
+        let has_entity = matched.facts.evidence.notice.as_ref().is_some_and(|notice| notice.affected.is_some());
+        let entity = if has_entity { "the affected entity above, and " } else { "" };
         return Step::new(format!(
-            "AWS Health names neither a user nor an access key. Read its event in the AWS Health Dashboard of {account}, and treat \
-             root as exposed until you know more."
+            "AWS Health names neither a user nor an access key. Find out whose credentials they are from {entity}its event in the \
+             AWS Health Dashboard of {account}. Treat those of root as exposed until you know."
         ));
     };
     Step::new(format!(
