@@ -42,10 +42,15 @@ struct Bodies {
 /// Trims the alert, in the order of [`Alert::trim`], until the message fits.
 pub fn render(mut alert: Alert, https_format: HttpsFormat) -> Message {
     loop {
+        let default = json(&alert);
+        // A record may have megabytes, and nothing else is made of them.
+        if default.len() > MAX_BYTES && alert.trim() {
+            continue;
+        }
         let message = Message {
             subject: subject(&alert),
             body: json(&Bodies {
-                default: json(&alert),
+                default: inert(default),
                 email: email::text(&alert),
                 sms: sms(&alert),
                 https: match https_format {
@@ -96,7 +101,7 @@ fn attributes(alert: &Alert) -> [(&'static str, String); 6] {
 
 /// All values here have a JSON form. SNS would refuse an empty text, and the item would fail.
 fn json(value: &impl Serialize) -> String {
-    inert(serde_json::to_string(value).unwrap_or_default())
+    serde_json::to_string(value).unwrap_or_default()
 }
 
 /// The same JSON, with characters that move or hide text as escapes: people read it in terminals and browsers, too. Outside of
