@@ -125,7 +125,7 @@ pub struct AlertContext {
 }
 
 /// The codes of AWS Health that are known are shorter.
-pub(crate) const MAX_CODE_CHARS: usize = 128;
+const MAX_CODE_CHARS: usize = 128;
 
 /// AWS assigns this account id to nobody.
 const PROOF_OF_LIFE_ACCOUNT: &str = "000000000000";

@@ -9,6 +9,9 @@ use serde::Serialize;
 
 use crate::{alert::Alert, rule::Outcome, untrusted::Untrusted};
 
+/// Longer values are cut here. The JSON alert has them whole.
+const MAX_CHARS: usize = 200;
+
 #[derive(Serialize)]
 struct Card<'a> {
     version: &'static str,
@@ -47,7 +50,7 @@ pub(super) fn card(alert: &Alert) -> String {
     );
     let _ = match &alert.reported {
         Some(reported) => {
-            let place = alert.leak.as_ref().map(|leak| as_code(&leak.defanged_url));
+            let place = alert.leak.as_ref().map(|leak| as_code(&leak.url.defanged_url(MAX_CHARS)));
             write!(
                 description,
                 "*Access key:* {}\n*Leaked at:* {}\n*Reported by:* AWS Health, {}",
@@ -86,7 +89,7 @@ pub(super) fn card(alert: &Alert) -> String {
 
 /// As code, in which nothing is markup. Characters that would end the code, or make a mention or a link in it, are replaced.
 fn code(text: &Untrusted) -> String {
-    as_code(&text.unlinked_text(200))
+    as_code(&text.unlinked_text(MAX_CHARS))
 }
 
 /// The same for a text without links.

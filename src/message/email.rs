@@ -101,8 +101,8 @@ fn leak(text: &mut Rows, alert: &Alert, reported: &Reported) {
     if let Some(affected) = reported.affected.as_ref().filter(|affected| Some(*affected) != key.as_ref()) {
         text.row("Affected", &affected.unlinked(MAX_CHARS));
     }
-    let place = alert.leak.as_ref().map(|leak| leak.defanged_url.chars().take(MAX_URL_CHARS).collect());
-    text.row("Leaked at", &place.unwrap_or_else(|| "AWS Health does not report where".to_owned()));
+    let place = alert.leak.as_ref().map(|leak| leak.url.defanged_url(MAX_URL_CHARS));
+    text.row("Leaked at", &place.unwrap_or_else(|| "AWS Health does not report where".into()));
     text.row("Reported by", "AWS Health");
 }
 
