@@ -120,7 +120,7 @@ impl<'n> Walk<'n> {
         match self.position {
             _ if self.in_string => {}
             Position::Key => {
-                let is_list = matches!(self.element.end(&block[..at], |_| true), Captured::Text(key) if is_list(&key));
+                let is_list = self.element.end_key(&block[..at]).is_some_and(|key| is_list(&key));
                 self.position = Position::AfterKey { is_list };
             }
             Position::List { .. } => self.end_element(&block[..at], candidates),
@@ -240,7 +240,7 @@ impl<'n> Walk<'n> {
         if mem::take(&mut self.has_list) {
             self.end_frame(text);
         } else {
-            let document = self.document.end(text, |part| self.needles.found_in(part));
+            let document = self.document.end(text, self.needles);
             self.take(document, text.len(), candidates);
         }
     }
@@ -248,7 +248,7 @@ impl<'n> Walk<'n> {
     /// The part of a document before, between or after its lists. It has no records. CloudWatch Logs names the subscription
     /// filter in it, which may be named after the policy.
     fn end_frame(&mut self, text: &[u8]) {
-        self.has_other |= match self.document.end(text, |part| self.needles.found_in(part)) {
+        self.has_other |= match self.document.end(text, self.needles) {
             Captured::Nothing => false,
             Captured::TooLarge => true,
             Captured::Text(frame) => {
@@ -259,7 +259,7 @@ impl<'n> Walk<'n> {
     }
 
     fn end_element(&mut self, text: &[u8], candidates: &mut VecDeque<Vec<u8>>) {
-        let element = self.element.end(text, |part| self.needles.found_in(part));
+        let element = self.element.end(text, self.needles);
         self.take(element, text.len(), candidates);
     }
 

@@ -30,24 +30,25 @@ impl Capture {
     }
 
     /// Ends the text where `block` is cut. Most are not wanted, and not even copied.
-    pub fn end(&mut self, block: &[u8], is_wanted: impl Fn(&[u8]) -> bool) -> Captured {
+    pub fn end(&mut self, block: &[u8], needles: &Needles) -> Captured {
         let Some(Open { mut text, begin, is_too_large, has_needle }) = self.0.take() else { return Captured::Nothing };
         let part = &block[begin..];
-        if text.is_empty() && !is_wanted(part) {
+        if text.is_empty() && !needles.found_in(part) {
             return Captured::Nothing;
         }
         text.extend_from_slice(part);
-        match is_wanted(&text) {
-            wanted if is_too_large || text.len() > MAX_RECORD_BYTES => {
-                if wanted || has_needle {
-                    Captured::TooLarge
-                } else {
-                    Captured::Nothing
-                }
-            }
-            true => Captured::Text(text),
-            false => Captured::Nothing,
+        if is_too_large || text.len() > MAX_RECORD_BYTES {
+            // Nobody parses it, so an escape that hides no needle must not count.
+            return if has_needle || needles.written_in(&text) { Captured::TooLarge } else { Captured::Nothing };
         }
+        if needles.found_in(&text) { Captured::Text(text) } else { Captured::Nothing }
+    }
+
+    /// The text that ends there, whatever it contains. `None` if it is larger than a record.
+    pub fn end_key(&mut self, block: &[u8]) -> Option<Vec<u8>> {
+        let Open { mut text, begin, is_too_large, .. } = self.0.take()?;
+        text.extend_from_slice(&block[begin..]);
+        (!is_too_large && text.len() <= MAX_RECORD_BYTES).then_some(text)
     }
 
     /// Collects the part in this block. The next block follows. Of a text that is larger than a record, only the end is kept.
