@@ -34,8 +34,12 @@ fn record(value: &Value) -> Record {
 
 /// The alert of a record, seen three minutes after the sample's event time.
 fn alert(record: &Value) -> Alert {
+    alert_of(self::record(record))
+}
+
+fn alert_of(record: Record) -> Alert {
     let now = OffsetDateTime::from_unix_timestamp(1_795_489_511).unwrap();
-    let matched = Rules::all().judge(self::record(record)).expect("no match");
+    let matched = Rules::all().judge(record).expect("no match");
     let pending = PendingMatch::new(matched, None);
     let Decision::Claim { claim, .. } =
         Document::unknown("e").decide(&pending.question(&[], Duration::from_secs(3600)))
@@ -231,6 +235,39 @@ fn the_message_of_any_record_fits_and_keeps_its_keys() {
         trimmed += 1;
     }
     assert_eq!(trimmed, 7);
+}
+
+/// Many parsers have a limit for depth and numbers. serde's is 128, and it takes no number that an `f64` cannot hold.
+#[test]
+fn ordinary_parsers_take_the_alert_of_any_record() {
+    let text = sample("quarantined", 1).to_string();
+    let deep = "[".repeat(100_000) + &"]".repeat(100_000);
+    for (value, is_cut) in
+        [(deep.as_str(), true), (&"9".repeat(100_000), true), ("1e999", true), ("[[-1.5E+9]]", false)]
+    {
+        let text = text.replacen("\"requestParameters\":{", &format!("\"requestParameters\":{{\"x\":{value},"), 1);
+        let alert = default(&render(alert_of(Record::parse(text.as_bytes()).unwrap()), HttpsFormat::Default));
+        assert_eq!((&alert["truncated"], alert["entity"]["name"].as_str()), (&json!(is_cut), Some("ci-deploy")));
+        let parameters = &alert["alertContext"]["record"]["requestParameters"];
+        assert_eq!(
+            (parameters["x"].is_null(), &parameters["userName"]),
+            (is_cut && !parameters["x"].is_array(), &json!("ci-deploy"))
+        );
+    }
+}
+
+#[test]
+fn a_name_of_a_bucket_makes_no_link_with_the_key() {
+    let mut alert = alert(&sample("quarantined", 1));
+    for (bucket, key) in
+        [("x https:/", "/evil.example/x"), ("https://evil.example", "x"), ("logs", "x WWW.evil.example")]
+    {
+        alert.source.bucket = Some(bucket.into());
+        alert.source.key = Some(key.into());
+        let text = email::text(&alert);
+        let line = text.lines().find(|line| line.starts_with("Evidence:")).unwrap();
+        assert!(!line.contains("https:") && !line.contains("WWW.") && line.contains("evil"), "{line}");
+    }
 }
 
 #[test]
