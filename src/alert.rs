@@ -8,7 +8,7 @@ mod runbook;
 mod size;
 mod source;
 
-use std::fmt::Write;
+use std::{borrow::Cow, fmt::Write};
 
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -16,6 +16,7 @@ use time::OffsetDateTime;
 
 use crate::{
     dedup::{Claim, FLOOD_BOUND},
+    json::bounded,
     related::Related,
     rule::{Actor, Entity, EntityType, Evidence, Match, Outcome, Policy, Severity},
     trail::{log_file::LogFile, time::rfc3339},
@@ -72,7 +73,7 @@ pub struct Alert {
     pub related: Option<Related>,
     /// Whether the dedup table was unavailable, so that the alert may be a duplicate.
     pub dedup_degraded: bool,
-    /// Whether something was cut or omitted for its size.
+    /// Whether something was cut or omitted, for its size or because many JSON parsers would refuse it.
     pub truncated: bool,
     /// Whether this is the proof of life, a record of the account 000000000000.
     pub test: bool,
@@ -143,6 +144,8 @@ impl Alert {
         let Match { rule, outcome, severity, policy, facts } = matched;
         let steps = runbook::steps(matched, log_file);
         let test = facts.account_id == PROOF_OF_LIFE_ACCOUNT;
+        let record = bounded(facts.evidence.raw.get());
+        let is_bounded = matches!(record, Cow::Owned(_));
         let mut alert = Alert {
             id: rule.id,
             created_at: rfc3339(now),
@@ -155,7 +158,7 @@ impl Alert {
             alert_context: AlertContext {
                 user_name: facts.entity.name.clone(),
                 recipient_account_id: facts.recipient_account_id.clone(),
-                record: facts.evidence.raw.clone(),
+                record: RawValue::from_string(record.into_owned()).unwrap_or_else(|_| RawValue::NULL.to_owned()),
             },
             description: description(matched, claim),
             runbook: runbook::text(&steps),
@@ -191,7 +194,7 @@ impl Alert {
             }),
             occurrences: None,
         };
-        alert.truncated = alert.strings().into_iter().any(|text| text.is_cut());
+        alert.truncated = is_bounded || alert.strings().into_iter().any(|text| text.is_cut());
         alert
     }
 

@@ -1,6 +1,6 @@
 //! The known incidents of one entity, and the decision on one of its matches.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de::Error};
 
 use super::{Claim, Decision, FLOOD_BOUND, IncidentKey, LEASE, Question};
 
@@ -17,6 +17,7 @@ pub struct Document {
     /// The entity's key.
     pub dedup_key: String,
     /// 0 if the table has no document yet.
+    #[serde(deserialize_with = "version")]
     pub version: u64,
     pub expires_at: i64,
     pub(super) incidents: Vec<Incident>,
@@ -40,6 +41,16 @@ pub(super) struct Incident {
 enum State {
     Alerted { alerted_at: i64 },
     Claimed { owner: String, until: i64 },
+}
+
+/// Each change adds one to it, so that no document of this program gets here. Another must not make the next version overflow.
+const MAX_VERSION: u64 = 1 << 53;
+
+fn version<'de, D: Deserializer<'de>>(json: D) -> Result<u64, D::Error> {
+    match u64::deserialize(json)? {
+        version if version > MAX_VERSION => Err(D::Error::custom(format!("its version {version} is out of range"))),
+        version => Ok(version),
+    }
 }
 
 impl Incident {
@@ -156,11 +167,11 @@ impl Document {
     fn with_flooded(&self, question: &Question) -> Option<Document> {
         let IncidentKey { dedup_key, event_time, has_window, .. } = question.key;
         let ends = |incident: &Incident| {
-            let since = incident.start + 1..=*event_time;
+            let is_since = |time: i64| incident.start < time && time <= *event_time;
             !is_counted(&incident.key)
-                && !since.is_empty()
+                && is_since(*event_time)
                 && event_time.abs_diff(incident.start) < question.flood_period.as_secs()
-                && !self.removals(question.now).any(|removal| since.contains(&removal))
+                && !self.removals(question.now).any(is_since)
         };
         if !is_removal(dedup_key) || !has_window || !self.known(question.now).iter().any(ends) {
             return None;
@@ -174,7 +185,7 @@ impl Document {
 
     /// The most other incidents of this kind, those of AWS's own calls excepted, that any period around the start contains.
     fn neighbors(&self, question: &Question, own_start: i64, is_of_kind: impl Fn(&Incident) -> bool) -> usize {
-        let period = i64::try_from(question.flood_period.as_secs()).unwrap_or(i64::MAX);
+        let period = question.flood_period.as_secs();
         // Records without a time are not near each other.
         let is_counted = |incident: &&Incident| {
             is_counted(&incident.key)
@@ -185,8 +196,9 @@ impl Document {
         let starts: Vec<i64> =
             self.known(question.now).iter().filter(is_counted).map(|incident| incident.start).collect();
         let begins = starts.iter().copied().filter(|start| *start <= own_start).chain([own_start]);
-        let periods = begins.filter(|begin| own_start - begin < period);
-        let count = |begin: i64| starts.iter().filter(|start| **start >= begin && **start - begin < period).count();
+        let periods = begins.filter(|begin| own_start.abs_diff(*begin) < period);
+        let count =
+            |begin: i64| starts.iter().filter(|start| **start >= begin && start.abs_diff(begin) < period).count();
         periods.map(count).max().unwrap_or(0)
     }
 

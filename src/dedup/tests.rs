@@ -258,3 +258,32 @@ fn a_user_may_have_the_name_of_an_outcome() {
         assert!(matches!(again, Decision::Claim { .. }), "{name}: {again:?}");
     }
 }
+
+#[test]
+fn no_number_in_a_stored_document_overflows() {
+    let stored = |version: u64, incidents: serde_json::Value| {
+        let document = serde_json::json!({
+            "dedup_key": "e", "version": version, "expires_at": i64::MAX, "incidents": incidents, "removals": [i64::MIN, i64::MAX],
+        });
+        serde_json::from_value::<Document>(document)
+    };
+    let error = stored(u64::MAX, serde_json::json!([])).unwrap_err().to_string();
+    assert!(error.starts_with("its version 18446744073709551615 is out of range"), "{error}");
+    let (_, document) = claimed(decide(&stored(1 << 53, serde_json::json!([])).unwrap(), &key(QUARANTINED, NOW)));
+    assert_eq!(document.version, (1 << 53) + 1);
+
+    // Enough of them for the flood bound.
+    let extremes = |key: &str| {
+        let alerted = |start: i64| serde_json::json!({ "key": key, "start": start, "alerted_at": i64::MAX });
+        serde_json::json!([i64::MIN, i64::MAX, NOW, 1].repeat(10).into_iter().map(alerted).collect::<Vec<_>>())
+    };
+    let mut flooded = 0;
+    for key_of_incidents in [BY_HAND, QUARANTINED, "removed-rule:1:user:alice:removed:r"] {
+        let document = stored(1, extremes(key_of_incidents)).unwrap();
+        for key in [i64::MIN, 0, NOW, i64::MAX].iter().flat_map(|time| [key(BY_HAND, *time), key("r:removed:x", *time)])
+        {
+            flooded += usize::from(matches!(decide(&document, &key), Decision::Flooded { .. }));
+        }
+    }
+    assert!(flooded > 0);
+}

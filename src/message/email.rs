@@ -137,9 +137,11 @@ fn evidence(alert: &Alert) -> String {
     match (&alert.source.bucket, &alert.source.key) {
         // The path must be right when it is copied. Clients do not make links of it.
         (Some(bucket), Some(key)) => {
-            let is_url = key.test(|key| key.contains("://") || key.contains("www."));
+            let is_url = key.test(|key| key.contains("://") || key.to_ascii_lowercase().contains("www."));
             let key = if is_url { key.unlinked(1024) } else { key.visible(1024) };
-            format!("s3://{}/{key}", bucket.visible(63))
+            // A delivery may name any bucket. Its end and the key must not make a URL together.
+            let bucket = bucket.bucket_name().map_or_else(|| bucket.unlinked(63).replace(':', "?"), str::to_owned);
+            format!("s3://{bucket}/{key}")
         }
         (None, Some(path)) => format!("{}, a file on a disk", path.unlinked(1024)),
         (_, None) if alert.source.is_stdin => "read from standard input".into(),

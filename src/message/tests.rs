@@ -51,7 +51,11 @@ fn claimed(matched: Match) -> (Match, Claim) {
 
 /// The alert of a record.
 fn alert(record: &Value) -> Alert {
-    let (matched, claim) = claimed(Rules::all().judge(self::record(record)).expect("no match"));
+    alert_of(self::record(record))
+}
+
+fn alert_of(record: Record) -> Alert {
+    let (matched, claim) = claimed(Rules::all().judge(record).expect("no match"));
     let key = "AWSLogs/123456789012/CloudTrail/us-east-1/2026/11/24/\
                123456789012_CloudTrail_us-east-1_20261124T0305Z_quarantined.json.gz";
     let log_file = LogFile::S3(S3Object::new("example-trail-logs".into(), key.into(), None, None));
@@ -240,6 +244,39 @@ fn the_message_of_any_record_fits_and_keeps_its_keys() {
         trimmed += 1;
     }
     assert_eq!(trimmed, 7);
+}
+
+/// Many parsers have a limit for depth and numbers. serde's is 128, and it takes no number that an `f64` cannot hold.
+#[test]
+fn ordinary_parsers_take_the_alert_of_any_record() {
+    let text = sample("quarantined", 1).to_string();
+    let deep = "[".repeat(100_000) + &"]".repeat(100_000);
+    for (value, is_cut) in
+        [(deep.as_str(), true), (&"9".repeat(100_000), true), ("1e999", true), ("[[-1.5E+9]]", false)]
+    {
+        let text = text.replacen("\"requestParameters\":{", &format!("\"requestParameters\":{{\"x\":{value},"), 1);
+        let alert = default(&render(alert_of(Record::parse(text.as_bytes()).unwrap()), HttpsFormat::Default));
+        assert_eq!((&alert["truncated"], alert["entity"]["name"].as_str()), (&json!(is_cut), Some("ci-deploy")));
+        let parameters = &alert["alertContext"]["record"]["requestParameters"];
+        assert_eq!(
+            (parameters["x"].is_null(), &parameters["userName"]),
+            (is_cut && !parameters["x"].is_array(), &json!("ci-deploy"))
+        );
+    }
+}
+
+#[test]
+fn a_name_of_a_bucket_makes_no_link_with_the_key() {
+    let mut alert = alert(&sample("quarantined", 1));
+    for (bucket, key) in
+        [("x https:/", "/evil.example/x"), ("https://evil.example", "x"), ("logs", "x WWW.evil.example")]
+    {
+        alert.source.bucket = Some(bucket.into());
+        alert.source.key = Some(key.into());
+        let text = email::text(&alert);
+        let line = text.lines().find(|line| line.starts_with("Evidence:")).unwrap();
+        assert!(!line.contains("https:") && !line.contains("WWW.") && line.contains("evil"), "{line}");
+    }
 }
 
 #[test]

@@ -182,7 +182,9 @@ impl Content {
     }
 
     fn packed(&self) -> Option<Packed> {
-        let is_tar = self.head.get(TAR_AT..).is_some_and(|rest| rest.starts_with(b"ustar"));
+        // A header has zero bytes between its fields. Callers can place the word in a record, but no zero byte before it.
+        let is_tar =
+            self.head.get(TAR_AT..).is_some_and(|rest| rest.starts_with(b"ustar") && self.head[..TAR_AT].contains(&0));
         if is_utf16_without_mark(&self.head) {
             return Some(Packed::Utf16);
         }
@@ -225,7 +227,7 @@ mod tests {
 
     #[test]
     fn archives_and_utf_16_are_known_from_their_first_bytes() {
-        let tar = [[b'x'; TAR_AT].as_slice(), b"ustar\x0000", &[0; 600]].concat();
+        let tar = [b"x".as_slice(), &[0; TAR_AT - 1], b"ustar\x0000", &[0; 600]].concat();
         for (magic, kind) in [
             (b"PK\x03\x04".as_slice(), "a zip archive"),
             (b"BZh91AY&SY", "compressed with bzip2"),

@@ -123,8 +123,7 @@ impl<'n> Walk<'n> {
         match self.position {
             _ if self.in_string => {}
             Position::Key => {
-                let is_list =
-                    matches!(self.element.end(&block[..at], |_, _| true), Captured::Text(key) if is_list(&key));
+                let is_list = self.element.end_key(&block[..at]).is_some_and(|key| is_list(&key));
                 self.position = Position::AfterKey { is_list };
             }
             Position::List { .. } => self.end_element(&block[..at], candidates),
@@ -244,8 +243,8 @@ impl<'n> Walk<'n> {
         if mem::take(&mut self.has_list) {
             self.end_frame(text);
         } else {
-            let document =
-                self.document.end(text, wanted(self.needles, self.hints.as_ref(), self.walked + text.len() as u64));
+            let end = self.walked + text.len() as u64;
+            let document = self.document.end(text, end, self.needles, self.hints.as_ref());
             self.take(document, text.len(), candidates);
         }
     }
@@ -253,8 +252,8 @@ impl<'n> Walk<'n> {
     /// The part of a document before, between or after its lists. It has no records. CloudWatch Logs names the subscription
     /// filter in it, which may be named after the policy.
     fn end_frame(&mut self, text: &[u8]) {
-        let is_wanted = wanted(self.needles, self.hints.as_ref(), self.walked + text.len() as u64);
-        self.has_other |= match self.document.end(text, is_wanted) {
+        let end = self.walked + text.len() as u64;
+        self.has_other |= match self.document.end(text, end, self.needles, self.hints.as_ref()) {
             Captured::Nothing => false,
             Captured::TooLarge => true,
             Captured::Text(frame) => {
@@ -265,8 +264,8 @@ impl<'n> Walk<'n> {
     }
 
     fn end_element(&mut self, text: &[u8], candidates: &mut VecDeque<Vec<u8>>) {
-        let element =
-            self.element.end(text, wanted(self.needles, self.hints.as_ref(), self.walked + text.len() as u64));
+        let end = self.walked + text.len() as u64;
+        let element = self.element.end(text, end, self.needles, self.hints.as_ref());
         self.take(element, text.len(), candidates);
     }
 
@@ -301,14 +300,6 @@ impl<'n> Walk<'n> {
 
     fn malformed(&self, at: usize) -> Fault {
         Fault::MalformedJson { inflated_bytes: self.walked + at as u64 }
-    }
-}
-
-/// Judges whether a text may contain a needle, from its place in the file to `end`.
-fn wanted(needles: &Needles, hints: Option<&Hints>, end: u64) -> impl Fn(&[u8], u64) -> bool {
-    move |text, place| match hints {
-        Some(hints) => hints.any_within(place, end),
-        None => needles.found_in(text),
     }
 }
 

@@ -77,13 +77,10 @@ impl Identities {
                 };
                 let by_name = name.and_then(|name| by_caller.get(name)).into_iter().flatten();
                 let as_user = traced.identity.user().and_then(|user| by_user.get(&user)).into_iter().flatten();
-                let order = |edge: usize| {
-                    (seconds(edges[edge].via.event_time).or(traced.start), edges[edge].via.event_id.clone(), edge)
-                };
-                waiting.extend(by_name.chain(as_user).map(|&edge| Reverse(order(edge))));
+                waiting.extend(by_name.chain(as_user).map(|&at| Reverse(order(edges, at, traced.start))));
             }
             next = self.list.len();
-            let Some(Reverse((_, _, at))) = waiting.pop() else { break };
+            let Some(Reverse((.., at))) = waiting.pop() else { break };
             let Edge { caller, gives, via } = edges[at];
             let Some(parent) = self.owner(caller, via.event_time) else { continue };
             let start = seconds(via.event_time).or(self.list[parent].start);
@@ -92,9 +89,7 @@ impl Identities {
                 self.named.entry(*user).or_insert(start);
                 // Calls that its ARN did not have may follow.
                 let calls = gives.user().filter(|_| is_new).and_then(|user| by_user.get(&user)).into_iter().flatten();
-                waiting.extend(calls.map(|&edge| {
-                    Reverse((seconds(edges[edge].via.event_time).or(start), edges[edge].via.event_id.clone(), edge))
-                }));
+                waiting.extend(calls.map(|&at| Reverse(order(edges, at, start))));
             }
             if !self.knows(gives) {
                 self.add(Traced { identity: gives.clone(), parent: Some((parent, via.clone())), start });
@@ -225,6 +220,45 @@ impl Identities {
     }
 }
 
+/// What decides which of two waiting edges comes first: its second, its record, and its content, since two records may have one
+/// event id. The order of the log files decides nothing.
+type Order<'e> = (Option<i64>, &'e Option<Untrusted>, &'e Caller, &'e Identity, &'e Untrusted, usize);
+
+fn order<'e>(edges: &[&'e Edge], at: usize, start: Option<i64>) -> Order<'e> {
+    let Edge { caller, gives, via } = edges[at];
+    (seconds(via.event_time).or(start), &via.event_id, caller, gives, &via.event_name, at)
+}
+
 fn seconds(time: Option<OffsetDateTime>) -> Option<i64> {
     time.map(OffsetDateTime::unix_timestamp)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::trail::record::Record;
+
+    /// Two records may have one event id and differ: an export may have lost a field of one.
+    #[test]
+    fn copies_that_differ_prove_the_same_in_any_order() {
+        let issued = |user: serde_json::Value| {
+            let record = json!({
+                "eventID": "copy", "eventTime": "2026-11-24T03:00:00Z", "eventSource": "sts.amazonaws.com",
+                "eventName": "GetSessionToken", "userIdentity": user,
+                "responseElements": { "credentials": { "accessKeyId": "ASIAIOSFODNN7EXAMPLE" } },
+            });
+            Edge::of(&Record::parse(record.to_string().as_bytes()).unwrap()).unwrap()
+        };
+        let arn = "arn:aws:iam::123456789012:user/alice";
+        let roots = || Identity::parse_list(&format!("AKIAIOSFODNN7EXAMPLE,{arn}")).unwrap();
+        let mut edges = [issued(json!({ "arn": arn })), issued(json!({ "accessKeyId": "AKIAIOSFODNN7EXAMPLE" }))];
+        let parents = [0, 1].map(|_| {
+            edges.reverse();
+            let identities = Identities::follow(roots(), &edges, &HashSet::new(), usize::MAX);
+            identities.list[2].parent.as_ref().map(|(parent, _)| *parent)
+        });
+        assert_eq!(parents[0], parents[1]);
+    }
 }

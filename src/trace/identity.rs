@@ -159,7 +159,7 @@ impl fmt::Display for Identity {
 }
 
 /// By what a record names its caller.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Caller {
     pub key: Option<Untrusted>,
     pub arn: Option<Untrusted>,

@@ -59,7 +59,8 @@ impl<'k> Layout<'k> {
     pub fn date(&self) -> Option<Date> {
         let Layout::Account { folders, .. } = self else { return None };
         let [KIND, _region, year, month, day, ..] = folders[..] else { return None };
-        let month = month.parse::<u8>().ok()?.try_into().ok()?;
+        let is_date = [(year, 4), (month, 2), (day, 2)].iter().all(|(number, length)| is_number(number, *length));
+        let month = month.parse::<u8>().ok().filter(|_| is_date)?.try_into().ok()?;
         Date::from_calendar_date(year.parse().ok()?, month, day.parse().ok()?).ok()
     }
 }
@@ -86,6 +87,9 @@ impl<'k> FileName<'k> {
 /// Reads `20261124T0305Z`.
 fn minute(text: &str) -> Option<OffsetDateTime> {
     let (date, clock) = text.strip_suffix('Z')?.split_once('T')?;
+    if !is_number(date, 8) || !is_number(clock, 4) {
+        return None;
+    }
     let number = |text: &str, start: usize, end: usize| text.get(start..end)?.parse::<u16>().ok();
     let small = |text: &str, start: usize| u8::try_from(number(text, start, start + 2)?).ok();
     let month = small(date, 4)?.try_into().ok()?;
@@ -112,7 +116,12 @@ pub fn is_region(folder: &str) -> bool {
 
 /// Whether a text is an account id: 12 digits.
 pub fn is_account_id(text: &str) -> bool {
-    text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit())
+    is_number(text, 12)
+}
+
+/// Whether a text is this many digits. Parsing would take a sign as well.
+fn is_number(text: &str, digits: usize) -> bool {
+    text.len() == digits && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 #[cfg(test)]
@@ -158,6 +167,9 @@ mod tests {
             "123456789012_CloudTrail_us-east-1_20261324T0305Z_x.json.gz",
             "123456789012_CloudTrail_us-east-1_2026é124T0305Z_x.json.gz",
             "123456789012_CloudTrail_us-east-1_20261124_x.json.gz",
+            "123456789012_CloudTrail_us-east-1_20261124xT0305Z_x.json.gz",
+            "123456789012_CloudTrail_us-east-1_20261124T03050Z_x.json.gz",
+            "123456789012_CloudTrail_us-east-1_2026+1+4T0305Z_x.json.gz",
         ] {
             assert_eq!(FileName::of(name), None, "{name}");
         }
@@ -204,6 +216,7 @@ mod tests {
             "CloudTrail/us-east-1/2020/01/01/x.json.gz",
             "AWSLogs/123456789012/Config/us-east-1/2026/11/24/x.json.gz",
             "AWSLogs/123456789012/CloudTrail/us-east-1/2026/11/45/x.json.gz",
+            "AWSLogs/123456789012/CloudTrail/us-east-1/-026/+1/4/x.json.gz",
         ] {
             assert_eq!(Layout::of(key).date(), None, "{key}");
         }

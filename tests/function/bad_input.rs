@@ -193,6 +193,30 @@ async fn an_invalid_variable_stops_the_function_with_one_line() {
     }
 }
 
+/// Each alert that a test receives is parsed by Python too.
+#[tokio::test]
+async fn a_record_that_parsers_refuse_is_alerted_so_that_they_take_it() {
+    let account = Account::new().await;
+    let deep = "[".repeat(100_000) + &"]".repeat(100_000);
+    let values = [deep, "9".repeat(100_000), "1e999".into()];
+    let mut keys = Vec::new();
+    for (number, value) in values.iter().enumerate() {
+        let name = format!("refused{number}");
+        let text = quarantined().replace("ci-deploy", &name);
+        let text = text.replace("\"requestParameters\":{", &format!("\"requestParameters\":{{\"x\":{value},"));
+        account.put(&key(&name), gzip(text.as_bytes())).await;
+        keys.push(key(&name));
+    }
+    let mut function = Function::start(&account);
+    let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
+    assert!(failed_items(&function.invoke(&delivery(&account, &keys)).unwrap()).is_empty());
+    let alerts = account.alerts(values.len()).await;
+    assert!(
+        alerts.iter().all(|alert| alert["truncated"] == true && alert["alertContext"]["record"].is_object()),
+        "{alerts:#?}"
+    );
+}
+
 /// All error sentences are in one file, `tests/snapshots/errors.snap`, so that a person can review them together.
 #[tokio::test]
 async fn every_error_is_a_sentence_that_names_its_object() {

@@ -375,11 +375,46 @@ fn a_record_that_is_too_large_hides_no_other() {
     let text = format!("{{\"Records\":[{MATCH},{},{INLINE}]}}", large("y"));
     let (found, end) = fast(&gzip(text.as_bytes(), 6), 999);
     assert!(found.len() == 2 && end.is_ok(), "{end:?}");
+    // An escape that could hide a letter of a needle is none.
+    let text = format!("{{\"Records\":[{MATCH},{},{INLINE}]}}", large("y").replace("\"}", "\\u0041\"}"));
+    let (found, end) = fast(&gzip(text.as_bytes(), 6), 999);
+    assert!(found.len() == 2 && end.is_ok(), "{end:?}");
     let large = large(NEEDLES[0]);
     let text = format!("{{\"Records\":[{MATCH},{large},{INLINE}]}}");
     for chunk_bytes in [999, usize::MAX] {
         let (found, end) = fast(&gzip(text.as_bytes(), 6), chunk_bytes);
         assert_eq!(found, [MATCH, INLINE].map(|text| serde_json::from_str::<Value>(text).unwrap()));
         assert!(matches!(end, Err(scan::Unread::Faulty(Fault::RecordTooLarge))));
+    }
+}
+
+/// A megabyte next to the list is not a record.
+#[test]
+fn a_large_part_around_the_list_is_not_a_large_record() {
+    let around = format!("\"a\":\"{}\\u0041\"", "x".repeat(2 << 20));
+    for text in [
+        format!("{{{around},\"Records\":[{MATCH}]}}"),
+        format!("{{\"Records\":[{MATCH}],{around}}}"),
+        format!("{{{}\"Records\":{}[{MATCH}]}}", " ".repeat(2 << 20), "\n".repeat(2 << 20)),
+        format!("{{\"Records\":[{}{MATCH}]}}", " ".repeat(2 << 20)),
+    ] {
+        for stored in [text.clone().into_bytes(), gzip(text.as_bytes(), 1)] {
+            for passes in [Passes::One, Passes::Two] {
+                let (found, end) = scan(SETTINGS, passes, &stored, 4096);
+                assert!(found.len() == 1 && end.is_ok(), "{end:?}");
+            }
+        }
+    }
+}
+
+/// Callers choose strings of records, such as the names of sessions.
+#[test]
+fn no_string_of_a_record_makes_its_file_an_archive_or_a_program() {
+    for magic in ["ustar", "PK\u{3}\u{4}", "\u{7f}ELF", "BZh91AY&SY"] {
+        for at in 11..300 {
+            let text = format!("{{\"Records\":[{{\"a\":\"{}{magic}\"}},{MATCH}]}}", "x".repeat(at));
+            let (found, end) = fast(text.as_bytes(), usize::MAX);
+            assert!(found.len() == 1 && end.is_ok(), "{magic} at {at}: {end:?}");
+        }
     }
 }

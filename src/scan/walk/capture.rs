@@ -1,6 +1,9 @@
 //! A text that is collected across the borders of blocks, up to the size of a record.
 
-use crate::scan::{MAX_RECORD_BYTES, Needles, needles::MAX_NEEDLE_BYTES};
+use crate::scan::{
+    MAX_RECORD_BYTES, Needles,
+    needles::{Hints, MAX_NEEDLE_BYTES},
+};
 
 #[derive(Default)]
 pub(super) struct Capture(Option<Open>);
@@ -33,33 +36,34 @@ impl Capture {
         self.0 = Some(Open { text: Vec::new(), begin: at, place, is_too_large: false, has_needle: false });
     }
 
-    /// Ends the text where `block` is cut. Most are not wanted, and not even copied. `is_wanted` judges a text that begins at
-    /// a place in the file.
-    pub fn end(&mut self, block: &[u8], is_wanted: impl Fn(&[u8], u64) -> bool) -> Captured {
+    /// Ends the text where `block` is cut, at `end` in the file. Most are not wanted, and not even copied. `hints` are where
+    /// needles may be, if that is known.
+    pub fn end(&mut self, block: &[u8], end: u64, needles: &Needles, hints: Option<&Hints>) -> Captured {
         let Some(Open { mut text, begin, place, is_too_large, has_needle }) = self.0.take() else {
             return Captured::Nothing;
         };
+        let is_wanted = |text: &[u8]| match hints {
+            Some(hints) => hints.any_within(place, end),
+            None => needles.found_in(text),
+        };
         let part = &block[begin..];
-        if text.is_empty() {
-            if !is_wanted(part, place) {
-                return Captured::Nothing;
-            }
-            if part.len() <= MAX_RECORD_BYTES {
-                return Captured::Text(part.to_vec());
-            }
+        if text.is_empty() && !is_wanted(part) {
+            return Captured::Nothing;
         }
+        let is_whole = text.is_empty();
         text.extend_from_slice(part);
-        match is_wanted(&text, place) {
-            wanted if is_too_large || text.len() > MAX_RECORD_BYTES => {
-                if wanted || has_needle {
-                    Captured::TooLarge
-                } else {
-                    Captured::Nothing
-                }
-            }
-            true => Captured::Text(text),
-            false => Captured::Nothing,
+        if is_too_large || text.len() > MAX_RECORD_BYTES {
+            // Nobody parses it, so an escape that hides no needle must not count.
+            return if has_needle || needles.written_in(&text) { Captured::TooLarge } else { Captured::Nothing };
         }
+        if is_whole || is_wanted(&text) { Captured::Text(text) } else { Captured::Nothing }
+    }
+
+    /// The text that ends there, whatever it contains. `None` if it is larger than a record.
+    pub fn end_key(&mut self, block: &[u8]) -> Option<Vec<u8>> {
+        let Open { mut text, begin, is_too_large, .. } = self.0.take()?;
+        text.extend_from_slice(&block[begin..]);
+        (!is_too_large && text.len() <= MAX_RECORD_BYTES).then_some(text)
     }
 
     /// Collects the part in this block. The next block follows. Of a text that is larger than a record, only the end is kept.
