@@ -260,7 +260,7 @@ fn what_is_no_identity_is_refused_and_one_without_calls_says_so() {
         "{}",
         nothing.stdout
     );
-    assert!(nothing.stderr.contains("no call of these identities was found in 4 log files"), "{}", nothing.stderr);
+    assert!(nothing.stderr.contains("no call of these identities was found in 55 log files"), "{}", nothing.stderr);
     let broken = folder("trace-broken").join("x.json.gz");
     fs::write(&broken, &gzip(b"{\"Records\":[")[..20]).unwrap();
     let unread = scan(&["trace", KEY, ATTACK, broken.to_str().unwrap(), "--format", "json"]);
