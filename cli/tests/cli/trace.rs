@@ -137,6 +137,19 @@ fn json_obeys_its_schema_and_the_timeline_has_every_call() {
 }
 
 #[test]
+fn what_only_removed_the_attackers_own_things_is_not_to_be_undone() {
+    let shown = scan(&["trace", KEY, ATTACK]).stdout;
+    let part = |title: &str| shown.split_once(title).unwrap().1.split("\n\n").next().unwrap();
+    // The key attached it, and detached it four minutes later.
+    let detached = "policy taken off a user malicious-iam-user/arn:aws:iam::aws:policy/AdministratorAccess";
+    assert!(part("\nNOTHING TO UNDO").contains(detached) && !part("\nUNDO").contains("taken off"), "{shown}");
+    let deactivated = part("\nDEACTIVATE FIRST");
+    assert!(deactivated.contains(&format!("--user-name='bert-jan' --access-key-id='{KEY}'")), "{shown}");
+    // It was deleted later.
+    assert!(!deactivated.contains("AKIATFQR7NSCQLA2F4OD"), "{shown}");
+}
+
+#[test]
 fn a_page_has_nothing_of_a_log_as_markup() {
     let attack = "</script><img src=x onerror=alert(1)>";
     let user = json!({ "type": "IAMUser", "accessKeyId": "AKIAIOSFODNN7EXAMPLE", "userName": attack, "arn": attack });
