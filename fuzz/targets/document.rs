@@ -3,7 +3,10 @@
 
 #![no_main]
 
-use std::{collections::HashMap, time::Duration};
+use std::{
+    collections::{BTreeSet, HashMap},
+    time::Duration,
+};
 
 use libfuzzer_sys::fuzz_target;
 use quarantine_alert::dedup::{Decision, Document, IncidentKey, LEASE, Question};
@@ -42,7 +45,7 @@ fuzz_target!(|data: &[u8]| {
     let mut next = || parts.next().unwrap_or_default();
     let stored = next();
     let (dedup_key, event_time, now, period) = (text(next()), next(), next(), number(next()));
-    let removals: Vec<i64> = parts.take(20).map(number).collect();
+    let removals: BTreeSet<i64> = parts.take(20).map(number).collect();
     let near = |bytes: &[u8]| if flags & 16 == 0 { NOW.wrapping_add(number(bytes)) } else { number(bytes) };
     let key = IncidentKey {
         entity: "e".into(),
@@ -86,7 +89,7 @@ fuzz_target!(|data: &[u8]| {
                 matches!(claimed.decide(&question), Decision::Claimed { claim: again } if again.start() == claim.start()),
                 "my own claim"
             );
-            let other = Question { token: "other", ..question.clone() };
+            let other = Question { token: "nobody else has this token", ..question.clone() };
             let start_is_near = claim.start().abs_diff(key.event_time) < period.as_secs();
             if start_is_near {
                 let decision = claimed.decide(&other);

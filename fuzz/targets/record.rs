@@ -9,7 +9,7 @@ use libfuzzer_sys::fuzz_target;
 use quarantine_alert::{
     alert::Alert,
     config::HttpsFormat,
-    dedup::{Decision, Document},
+    dedup::{Decision, Document, NO_REMOVALS},
     engine::pending::PendingMatch,
     message::{MAX_BYTES, Message, render},
     related::{Gathering, Identity},
@@ -109,7 +109,7 @@ fn judged(record: &[u8]) -> Option<quarantine_alert::rule::Match> {
 fn alert(record: &[u8], bucket: &str, key: &str) -> Option<(Alert, String, Box<RawValue>)> {
     let now = OffsetDateTime::from_unix_timestamp(NOW).expect("it is a time");
     let pending = PendingMatch::new(judged(record)?, None);
-    let question = pending.question(&[], Duration::from_secs(3600));
+    let question = pending.question(&NO_REMOVALS, Duration::from_secs(3600));
     let Decision::Claim { claim, .. } = Document::unknown("e").decide(&question) else { panic!("no claim") };
     assert!(pending.key.dedup_key.bytes().all(|byte| byte.is_ascii_graphic()) && pending.key.dedup_key.len() < 600);
     assert!(pending.key.entity.bytes().all(|byte| byte.is_ascii_graphic()) && pending.key.entity.len() < 300);

@@ -7,7 +7,7 @@ use time::OffsetDateTime;
 
 use super::*;
 use crate::{
-    dedup::{Decision, Document},
+    dedup::{Decision, Document, NO_REMOVALS},
     engine::pending::PendingMatch,
     related::{Gathering, Identity},
     rule::Rules,
@@ -42,7 +42,7 @@ fn alert_of(record: Record) -> Alert {
     let matched = Rules::all().judge(record).expect("no match");
     let pending = PendingMatch::new(matched, None);
     let Decision::Claim { claim, .. } =
-        Document::unknown("e").decide(&pending.question(&[], Duration::from_secs(3600)))
+        Document::unknown("e").decide(&pending.question(&NO_REMOVALS, Duration::from_secs(3600)))
     else {
         panic!("no claim")
     };
