@@ -7,6 +7,7 @@
 #   make check          run everything that CI runs: formatting, lints, tests, template gates, the deployed stack
 #   make deployed       deploy the bundle with `sam deploy` on the local AWS, from each source, and operate it
 #   make page           test the page of a trace in Chromium
+#   make fuzz           attack each fuzz target for a minute (SECONDS_EACH=60; TARGETS="log_file record …")
 #   make sql            run the SQL of docs/trace.sql in DuckDB and compare it with what a trace must find
 #   make deny           check the licences and sources of all dependencies
 #   make advisories     check the dependencies against the RustSec advisory database
@@ -40,13 +41,15 @@ EVENT ?= events/s3-object-created.json
 BOOTSTRAP = target/debug/quarantine-alert
 PYTHON = .tools/local/bin/python
 BENCHES = target/benches/release
+SECONDS_EACH ?= 60
+TARGETS ?= payload envelope key document record log_file trace
 CHROMIUM ?= $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)
 
 # Where it is set, every Python tool starts two to four times slower.
 unexport PYTHONDONTWRITEBYTECODE
 export SAM_CLI_TELEMETRY = 0
 
-.PHONY: scan trace-demo demo test invoke bench bench-peers bench-archive benches docs deployed release page check fmt clippy gates sql deny advisories local \
+.PHONY: scan trace-demo demo test invoke bench bench-peers bench-archive benches docs deployed release page check fmt clippy gates sql fuzz deny advisories local \
 	sam checkov release-tools sql-tools enable-eventbridge linux build bundle archive wheel deploy prove prove-health redrive logs delete clean
 
 # Exit status 1 means that incidents were found.
@@ -131,6 +134,18 @@ gates: local sam checkov
 
 sql: sql-tools
 	.tools/sql/bin/python tests/sql.py
+
+# The compiler is the stable one: the fuzzer needs its coverage, and no sanitizer, since there is no unsafe code. What was found is in
+# fuzz/artifacts, and what was learned in fuzz/corpus.
+fuzz: .tools/cargo-fuzz/bin/cargo-fuzz
+	python3 fuzz/seeds.py fuzz/corpus
+	@for target in $(TARGETS); do \
+		$< run --sanitizer none --no-trace-compares $$target -- -max_total_time=$(SECONDS_EACH) -max_len=2048 -timeout=20 \
+			-print_final_stats=1 || exit 1; \
+	done
+
+.tools/cargo-fuzz/bin/cargo-fuzz:
+	cargo install --quiet --locked --version 0.13.2 --root .tools/cargo-fuzz cargo-fuzz
 
 deny: release-tools
 	.tools/release/bin/cargo-deny --locked check bans licenses sources

@@ -9,7 +9,7 @@ mod memory;
 #[cfg(test)]
 mod tests;
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 pub use document::Document;
 pub use memory::Memory;
@@ -21,6 +21,9 @@ pub const LEASE: Duration = Duration::from_secs(25);
 /// At most this many incidents of an entity are alerted within one period, those of AWS's own calls excepted: attaching and
 /// detaching in a loop must not cost an alert each time.
 pub const FLOOD_BOUND: usize = 10;
+
+/// For a match that nothing else waits with.
+pub static NO_REMOVALS: BTreeSet<i64> = BTreeSet::new();
 
 /// The dedup key and the event time of a match.
 #[derive(Clone, Debug, PartialEq)]
@@ -42,7 +45,7 @@ pub struct IncidentKey {
 pub struct Question<'a> {
     pub key: &'a IncidentKey,
     /// The event times of this entity's removals that are known, but not in the document yet.
-    pub removals: &'a [i64],
+    pub removals: &'a BTreeSet<i64>,
     /// Random for each match, and the same each time it asks.
     pub token: &'a str,
     pub now: i64,

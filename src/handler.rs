@@ -6,7 +6,7 @@ mod queue;
 mod report;
 mod scanner;
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use time::OffsetDateTime;
 use tokio::time::{Instant, timeout_at};
@@ -79,7 +79,7 @@ impl Handler {
         let mut claims = self.ledger.open(Some(deadline));
         let work = async {
             while let Some(queued) = queue.next().await {
-                let removals = queue.removals(&queued.pending.key.entity).to_vec();
+                let removals = queue.removals(&queued.pending.key.entity);
                 let settled = queue.receive_during(self.alert(&mut claims, &queued.pending, &removals)).await;
                 match settled {
                     Ok(Settled::Acknowledged(Acknowledged::Suppressed)) => queue.suppress(queued, removals.len()),
@@ -98,7 +98,7 @@ impl Handler {
         &self,
         claims: &mut Claims<'_>,
         pending: &PendingMatch,
-        removals: &[i64],
+        removals: &BTreeSet<i64>,
     ) -> Result<Settled, NotAlerted> {
         match claims.claim(pending, removals).await {
             Answer::Suppress => Ok(Settled::Acknowledged(Acknowledged::Suppressed)),

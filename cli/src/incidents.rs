@@ -9,7 +9,7 @@ use std::{
 use quarantine_alert::{
     alert::Occurrences,
     config::DedupPeriod,
-    dedup::{Claim, Decision, Document},
+    dedup::{Claim, Decision, Document, NO_REMOVALS},
     engine::pending::PendingMatch,
     trail::time::rfc3339,
 };
@@ -38,7 +38,7 @@ pub fn group(
     let mut incidents = Vec::new();
     for pending in matches {
         let known = documents.entry(pending.key.entity.clone()).or_insert_with_key(|key| Document::unknown(key));
-        if let Decision::Claim { claim, document } = known.decide(&pending.question(&[], period)) {
+        if let Decision::Claim { claim, document } = known.decide(&pending.question(&NO_REMOVALS, period)) {
             let now = OffsetDateTime::now_utc().unix_timestamp();
             *known = document.completed(&claim, now).unwrap_or(document);
             incidents.push(FirstMatch { pending, claim });

@@ -3,7 +3,10 @@
 
 #![no_main]
 
-use std::{collections::HashMap, time::Duration};
+use std::{
+    collections::{BTreeSet, HashMap},
+    time::Duration,
+};
 
 use libfuzzer_sys::fuzz_target;
 use quarantine_alert::dedup::{Decision, Document, IncidentKey, LEASE, Question};
@@ -42,7 +45,7 @@ fuzz_target!(|data: &[u8]| {
     let mut next = || parts.next().unwrap_or_default();
     let stored = next();
     let (dedup_key, event_time, now, period) = (text(next()), next(), next(), number(next()));
-    let removals: Vec<i64> = parts.take(20).map(number).collect();
+    let removals: BTreeSet<i64> = parts.take(20).map(number).collect();
     let near = |bytes: &[u8]| if flags & 16 == 0 { NOW.wrapping_add(number(bytes)) } else { number(bytes) };
     let key = IncidentKey {
         entity: "e".into(),
@@ -58,6 +61,9 @@ fuzz_target!(|data: &[u8]| {
     let question = Question { key: &key, removals: &removals, token: "mine", now: NOW, period, flood_period: period };
     let Ok(value) = serde_json::from_slice::<Value>(stored) else { return };
     let AttributeValue::M(fields) = attribute(&value) else { return };
+    // This program stores incidents in the order of their starts.
+    let starts: Vec<i64> =
+        value["incidents"].as_array().into_iter().flatten().filter_map(|incident| incident["start"].as_i64()).collect();
     let Ok(document) = serde_dynamo::from_item::<_, Document>(Item::from(fields)) else { return };
     let _ = now;
 
@@ -83,13 +89,15 @@ fuzz_target!(|data: &[u8]| {
                 matches!(claimed.decide(&question), Decision::Claimed { claim: again } if again.start() == claim.start()),
                 "my own claim"
             );
-            let other = Question { token: "other", ..question.clone() };
+            let other = Question { token: "nobody else has this token", ..question.clone() };
             let start_is_near = claim.start().abs_diff(key.event_time) < period.as_secs();
             if start_is_near {
                 let decision = claimed.decide(&other);
                 assert!(matches!(decision, Decision::Wait { .. }), "another's claim: {decision:?}");
                 let later = Question { now: NOW + LEASE.as_secs() as i64, ..other.clone() };
-                if let Decision::Claim { claim: taken, .. } = claimed.decide(&later) {
+                if let Decision::Claim { claim: taken, .. } = claimed.decide(&later)
+                    && starts.is_sorted()
+                {
                     assert_eq!(taken.start(), claim.start(), "a claim that was taken over keeps its start");
                 }
                 let completed = claimed.completed(&claim, NOW).expect("the claim is mine");

@@ -9,7 +9,7 @@ use libfuzzer_sys::fuzz_target;
 use quarantine_alert::{
     alert::Alert,
     config::HttpsFormat,
-    dedup::{Decision, Document},
+    dedup::{Decision, Document, NO_REMOVALS},
     engine::pending::PendingMatch,
     message::{MAX_BYTES, Message, render},
     related::{Gathering, Identity},
@@ -109,7 +109,7 @@ fn judged(record: &[u8]) -> Option<quarantine_alert::rule::Match> {
 fn alert(record: &[u8], bucket: &str, key: &str) -> Option<(Alert, String, Box<RawValue>)> {
     let now = OffsetDateTime::from_unix_timestamp(NOW).expect("it is a time");
     let pending = PendingMatch::new(judged(record)?, None);
-    let question = pending.question(&[], Duration::from_secs(3600));
+    let question = pending.question(&NO_REMOVALS, Duration::from_secs(3600));
     let Decision::Claim { claim, .. } = Document::unknown("e").decide(&question) else { panic!("no claim") };
     assert!(pending.key.dedup_key.bytes().all(|byte| byte.is_ascii_graphic()) && pending.key.dedup_key.len() < 600);
     assert!(pending.key.entity.bytes().all(|byte| byte.is_ascii_graphic()) && pending.key.entity.len() < 300);
@@ -205,9 +205,16 @@ fn has_only_own_links(text: &str) -> bool {
             || before.ends_with("s3")
             || before.ends_with("https") && OWN.iter().any(|own| after.starts_with(own))
     };
-    // A bucket may be named like a host.
-    static HOST: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"(?i)(^|[^\w./-])www\.").expect("it is an expression"));
-    text.match_indices("://").all(is_own) && !HOST.is_match(text)
+    let is_host = |(at, _): (usize, &str)| {
+        // A bucket may be named like a host.
+        let begins_word = !text[..at].ends_with(|c: char| c.is_alphanumeric() || "_./-".contains(c));
+        begins_word && text[at..at + 4].eq_ignore_ascii_case("www.")
+    };
+    text.match_indices("://").all(is_own)
+        && !text
+            .match_indices(['w', 'W'])
+            .filter(|(at, _)| text.is_char_boundary(at + 4) && at + 4 <= text.len())
+            .any(is_host)
 }
 
 fn is_line(text: &str) -> bool {
@@ -316,8 +323,11 @@ fn changed(base: u8, parts: &[&[u8]]) -> Value {
             (0 | 1, Some(known)) => json!(format!("{known}{content}")),
             (2, Some(known)) => json!(format!("{content}{known}")),
             (3, _) => serde_json::from_str(&content).unwrap_or_default(),
-            (4, _) if how / 8 == 31 => json!(content.repeat(4096)),
-            (4, _) => json!(content.repeat(usize::from(how / 8))),
+            // Few inputs are large, since they take long.
+            (4, _) => {
+                let bytes = if how / 8 == 31 { 300_000 } else { 2000 };
+                json!(content.repeat(bytes / content.len().max(1)))
+            }
             _ => json!(content),
         };
     }
@@ -358,7 +368,6 @@ fuzz_target!(|data: &[u8]| {
     if depth <= 60 && longest <= 60 && !has_infinite(raw.get()) {
         assert_eq!(published, raw.get());
     }
-    check(&render(first, HttpsFormat::Chat), true);
-    let Some((second, ..)) = alert(&record, &bucket, &key) else { panic!("another result") };
-    check(&render(second, HttpsFormat::Default), false);
+    let has_card = record.len() % 2 == 0;
+    check(&render(first, if has_card { HttpsFormat::Chat } else { HttpsFormat::Default }), has_card);
 });

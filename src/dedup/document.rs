@@ -136,7 +136,8 @@ impl Document {
         // Duplicates have one time, even if the removal came within the same second.
         start != event_time
             && !is_removal(&question.key.dedup_key)
-            && self.removals(question.now).chain(question.removals.iter().copied()).any(|r| between.contains(&r))
+            && (question.removals.range(between.clone()).next().is_some()
+                || self.removals(question.now).any(|removal| between.contains(&removal)))
     }
 
     /// The event times of the removals in the document.

@@ -330,3 +330,31 @@ fn only_a_known_mark_means_nothing_to_do() {
     law.unwrap();
     assert!(nothing.get() > 500 && errors.get() > 5000, "{} {}", nothing.get(), errors.get());
 }
+
+/// Every character that S3 allows in a key, as the three kinds of notification write it.
+#[test]
+fn every_character_of_a_key_survives() {
+    let encoded = |c: char| match c {
+        ' ' => "+".to_owned(),
+        c if c.is_ascii_alphanumeric() || "-._*".contains(c) => c.to_string(),
+        c => c.to_string().bytes().map(|byte| format!("%{byte:02X}")).collect(),
+    };
+    let ascii = (1..=127).map(char::from);
+    for c in ascii.chain(['\u{80}', 'é', '\u{202e}', '日', '\u{feff}', '\u{fffd}', '\u{ffff}', '😀', '\u{10ffff}'])
+    {
+        let key = format!("a/{c}{c}.json");
+        let s3 = s3(json!("ObjectCreated:Put"), json!({ "key": format!("a%2F{0}{0}.json", encoded(c)) }));
+        let event = json!({
+            "source": "aws.s3", "detail-type": "Object Created",
+            "detail": { "bucket": { "name": "logs" }, "object": { "key": key } },
+        });
+        let cloudtrail = json!({ "s3Bucket": "logs", "s3ObjectKey": [key] });
+        for payload in [s3, event.to_string(), cloudtrail.to_string()] {
+            let [item] = decode(&payload).items.try_into().unwrap();
+            assert!(
+                matches!(&item.content[..], [Ok(Delivered::LogFile(object))] if object.key == key),
+                "{c:?}: {payload}"
+            );
+        }
+    }
+}

@@ -3,7 +3,7 @@
 //! Bookkeeping never holds an alert back: whatever is wrong with the table, a match is published.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -80,7 +80,7 @@ impl Ledger {
 impl Claims<'_> {
     /// Asks whether the match may be published, and claims it if so. `removals` are those of its entity that wait in this
     /// process.
-    pub async fn claim(&mut self, pending: &PendingMatch, removals: &[i64]) -> Answer {
+    pub async fn claim(&mut self, pending: &PendingMatch, removals: &BTreeSet<i64>) -> Answer {
         let question = pending.question(removals, self.ledger.period);
         let read = self.read.get(&pending.key.entity).filter(|(at, _)| at.elapsed() < FRESH);
         match read.and_then(|(_, version)| self.ledger.memory().final_decision(&question, *version)) {
@@ -125,7 +125,7 @@ impl Claims<'_> {
     ///
     /// # Errors
     /// The table failed or was too slow.
-    pub async fn claim_strictly(&self, pending: &PendingMatch, removals: &[i64]) -> Result<Answer, TableError> {
+    pub async fn claim_strictly(&self, pending: &PendingMatch, removals: &BTreeSet<i64>) -> Result<Answer, TableError> {
         let question = pending.question(removals, self.ledger.period);
         self.claim_within_limit(&question).await.map(|(answer, _)| answer)
     }

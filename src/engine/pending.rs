@@ -1,6 +1,7 @@
 //! A match that waits for its claim.
 
 use std::{
+    collections::BTreeSet,
     sync::{
         Arc, LazyLock,
         atomic::{AtomicU64, Ordering},
@@ -48,7 +49,7 @@ impl PendingMatch {
     }
 
     /// The question to its entity's document. `removals` are those that wait in this process, `period` is the configured one.
-    pub fn question<'a>(&'a self, removals: &'a [i64], period: Duration) -> Question<'a> {
+    pub fn question<'a>(&'a self, removals: &'a BTreeSet<i64>, period: Duration) -> Question<'a> {
         let now = OffsetDateTime::now_utc().unix_timestamp();
         Question {
             key: &self.key,

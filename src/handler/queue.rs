@@ -4,7 +4,7 @@
 //! no two matches of an invocation race, and no log file holds another back.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{BTreeSet, HashMap, VecDeque},
     mem,
     pin::pin,
     sync::Arc,
@@ -61,7 +61,7 @@ pub(super) struct MatchQueue {
     /// Suppressed matches of calls that AWS made. A removal that is still to be found may have ended their incident.
     suppressed: Vec<QueuedMatch>,
     /// The event times of the removals found so far, by entity.
-    removals: HashMap<String, Vec<i64>>,
+    removals: HashMap<String, Arc<BTreeSet<i64>>>,
     /// The scans, which end when the queue is dropped.
     tasks: JoinSet<()>,
 }
@@ -193,7 +193,7 @@ impl MatchQueue {
         self.report.settle(queued.item, queued.pending, settled);
     }
 
-    /// The match's incident is alerted, as far as was known when this many removals of its entity were found.
+    /// The match's incident is alerted, as far as was known when removals of its entity had this many times.
     pub fn suppress(&mut self, queued: QueuedMatch, removals: usize) {
         let PendingMatch { key, .. } = &queued.pending;
         if !key.by_aws
@@ -251,7 +251,7 @@ impl MatchQueue {
         self.report.expect_matches(item, 1);
         if pending.is_removal() {
             let IncidentKey { entity, event_time, .. } = &pending.key;
-            self.removals.entry(entity.clone()).or_default().push(*event_time);
+            Arc::make_mut(self.removals.entry(entity.clone()).or_default()).insert(*event_time);
             let is_of_entity = |queued: &mut QueuedMatch| queued.pending.key.entity == *entity;
             let again: Vec<QueuedMatch> = self.suppressed.extract_if(.., is_of_entity).collect();
             again.into_iter().for_each(|queued| self.push(queued));
@@ -259,9 +259,9 @@ impl MatchQueue {
         self.push(QueuedMatch { item, pending, _memory: memory });
     }
 
-    /// The event times of an entity's removals that were found so far.
-    pub fn removals(&self, entity: &str) -> &[i64] {
-        self.removals.get(entity).map_or(&[], Vec::as_slice)
+    /// The event times of an entity's removals that were found so far. They may be hundreds of thousands, so they are not copied.
+    pub fn removals(&self, entity: &str) -> Arc<BTreeSet<i64>> {
+        self.removals.get(entity).cloned().unwrap_or_default()
     }
 
     fn end_waits(&mut self) {

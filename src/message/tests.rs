@@ -9,7 +9,7 @@ use time::OffsetDateTime;
 
 use super::*;
 use crate::{
-    dedup::{Claim, Decision, Document},
+    dedup::{Claim, Decision, Document, NO_REMOVALS},
     engine::pending::PendingMatch,
     related::{Gathering, Identity},
     rule::{Match, Rules},
@@ -42,7 +42,7 @@ fn now() -> OffsetDateTime {
 fn claimed(matched: Match) -> (Match, Claim) {
     let pending = PendingMatch::new(matched, None);
     let Decision::Claim { claim, .. } =
-        Document::unknown("e").decide(&pending.question(&[], Duration::from_secs(3600)))
+        Document::unknown("e").decide(&pending.question(&NO_REMOVALS, Duration::from_secs(3600)))
     else {
         panic!("no claim")
     };

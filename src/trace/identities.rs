@@ -138,7 +138,14 @@ impl Identities {
     fn within(mut self, depth: usize) -> Identities {
         let depths = self.depths();
         let mut order: Vec<usize> = (0..self.list.len()).filter(|&at| depths[at] <= depth).collect();
-        order.sort_by_key(|&at| (self.list[at].start, depths[at]));
+        order.sort_by_key(|&at| depths[at]);
+        // What came from an identity without a time of its own came no earlier than the identity.
+        let mut starts = vec![None; self.list.len()];
+        for &at in &order {
+            let above = self.list[at].parent.as_ref().and_then(|(parent, _)| starts[*parent]);
+            starts[at] = self.list[at].start.max(above);
+        }
+        order.sort_by_key(|&at| (starts[at], depths[at]));
         let places: HashMap<usize, usize> = order.iter().enumerate().map(|(new, &old)| (old, new)).collect();
         let mut kept = Identities::default();
         let mut list: Vec<Option<Traced>> = self.list.drain(..).map(Some).collect();
@@ -235,29 +242,51 @@ fn seconds(time: Option<OffsetDateTime>) -> Option<i64> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
     use crate::trail::record::Record;
 
+    const ALICE: &str = "arn:aws:iam::123456789012:user/alice";
+
+    /// A call that returned the credentials of this key.
+    fn issued(time: Option<&str>, caller: &Value, key: &str) -> Edge {
+        let record = json!({
+            "eventID": "copy", "eventTime": time, "eventSource": "sts.amazonaws.com", "eventName": "GetSessionToken",
+            "userIdentity": caller, "responseElements": { "credentials": { "accessKeyId": key } },
+        });
+        Edge::of(&Record::parse(record.to_string().as_bytes()).unwrap()).unwrap()
+    }
+
+    fn followed(roots: &str, edges: &[Edge]) -> Identities {
+        Identities::follow(Identity::parse_list(roots).unwrap(), edges, &HashSet::new(), usize::MAX)
+    }
+
+    /// A call without a time may come from an identity that has one.
+    #[test]
+    fn parents_stand_before_their_children_whatever_times_are_missing() {
+        let edges = [
+            issued(None, &json!({ "arn": ALICE, "accessKeyId": "AKIAIOSFODNN7EXAMPLE" }), "ASIACHILDCHILDCHILD1"),
+            issued(None, &json!({ "accessKeyId": "ASIACHILDCHILDCHILD1" }), "ASIACHILDCHILDCHILD2"),
+            issued(Some("2026-11-24T03:00:00Z"), &json!({ "arn": ALICE }), "AKIAIOSFODNN7EXAMPLE"),
+        ];
+        let identities = followed(ALICE, &edges);
+        let parents = identities.list.iter().map(|traced| traced.parent.as_ref().map(|(parent, _)| *parent));
+        assert_eq!(parents.collect::<Vec<_>>(), [None, Some(0), Some(1), Some(2)]);
+    }
+
     /// Two records may have one event id and differ: an export may have lost a field of one.
     #[test]
     fn copies_that_differ_prove_the_same_in_any_order() {
-        let issued = |user: serde_json::Value| {
-            let record = json!({
-                "eventID": "copy", "eventTime": "2026-11-24T03:00:00Z", "eventSource": "sts.amazonaws.com",
-                "eventName": "GetSessionToken", "userIdentity": user,
-                "responseElements": { "credentials": { "accessKeyId": "ASIAIOSFODNN7EXAMPLE" } },
-            });
-            Edge::of(&Record::parse(record.to_string().as_bytes()).unwrap()).unwrap()
-        };
-        let arn = "arn:aws:iam::123456789012:user/alice";
-        let roots = || Identity::parse_list(&format!("AKIAIOSFODNN7EXAMPLE,{arn}")).unwrap();
-        let mut edges = [issued(json!({ "arn": arn })), issued(json!({ "accessKeyId": "AKIAIOSFODNN7EXAMPLE" }))];
+        let time = Some("2026-11-24T03:00:00Z");
+        let mut edges = [json!({ "arn": ALICE }), json!({ "accessKeyId": "AKIAIOSFODNN7EXAMPLE" })]
+            .map(|caller| issued(time, &caller, "ASIAIOSFODNN7EXAMPLE"));
         let parents = [0, 1].map(|_| {
             edges.reverse();
-            let identities = Identities::follow(roots(), &edges, &HashSet::new(), usize::MAX);
-            identities.list[2].parent.as_ref().map(|(parent, _)| *parent)
+            followed(&format!("AKIAIOSFODNN7EXAMPLE,{ALICE}"), &edges).list[2]
+                .parent
+                .as_ref()
+                .map(|(parent, _)| *parent)
         });
         assert_eq!(parents[0], parents[1]);
     }

@@ -142,6 +142,26 @@ async fn log_files_outside_the_layout_are_scanned_and_other_objects_are_skipped_
     assert!(errors.iter().all(|error| !error.contains("validate-logs")), "{errors:?}");
 }
 
+/// S3 allows nearly every character in a key. The alert has it exactly.
+#[tokio::test]
+async fn an_object_is_read_whatever_characters_its_key_has() {
+    let account = Account::new().await;
+    let name = "copies/!-_.*'()&$@=;:+ ,?\\{^}%`]\">[~<#|%20é日😀.json.gz";
+    account.put(name, gzip(log_file("quarantined").to_string().as_bytes())).await;
+    let encoded: String = name
+        .bytes()
+        .map(|byte| match byte {
+            b' ' => "+".to_owned(),
+            byte if byte.is_ascii_alphanumeric() || b"-._*/".contains(&byte) => char::from(byte).to_string(),
+            byte => format!("%{byte:02X}"),
+        })
+        .collect();
+    let mut function = Function::start(&account);
+    assert!(failed_items(&function.invoke(&delivery(&account, &[&encoded])).unwrap()).is_empty());
+    let [alert] = account.alerts(1).await.try_into().unwrap();
+    assert_eq!(alert["source"]["key"], name);
+}
+
 #[tokio::test]
 async fn a_large_log_file_is_read_again_from_the_bucket() {
     let account = Account::new().await;

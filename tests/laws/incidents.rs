@@ -12,7 +12,10 @@
 //! clock and the workers are models. A worker takes the steps of the function's ledger, and decides with
 //! the function's own code.
 
-use std::{cell::Cell, collections::BTreeMap};
+use std::{
+    cell::Cell,
+    collections::{BTreeMap, BTreeSet},
+};
 
 use proptest::prelude::*;
 use quarantine_alert::dedup::{Claim, Decision, Document, FLOOD_BOUND, IncidentKey, LEASE, Memory, Question};
@@ -146,7 +149,7 @@ impl World {
         let period = std::time::Duration::from_secs(PERIOD as u64);
         // The removals that wait next to the match.
         let waiting = self.matches.iter().filter(|found| found.is_removal() && !found.is_acknowledged);
-        let removals: Vec<i64> = waiting.map(|found| found.key.event_time).collect();
+        let removals: BTreeSet<i64> = waiting.map(|found| found.key.event_time).collect();
         let question = Question { key: &key, removals: &removals, token: &token, now, period, flood_period: period };
         let Worker { memory, version, .. } = &mut self.workers[worker];
         let version = *version;

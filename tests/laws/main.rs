@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)] // A test may panic.
 
+mod bad_files;
 mod incidents;
 mod oracle;
 mod scan;

@@ -24,14 +24,14 @@ pub const NEEDLES: [&str; 3] = ["CompromisedKeyQuarantine", "Policy_DO_NOT_REMOV
 
 const SETTINGS: Settings = Settings { limit_mib: Some(64), other_mib: None, kept_bytes: 0, needs_records: false };
 
-type Unread = scan::Unread<std::convert::Infallible>;
+pub type Unread = scan::Unread<std::convert::Infallible>;
 
 fn fast(stored: &[u8], chunk_bytes: usize) -> (Vec<Value>, Result<Scanned, Unread>) {
     scan(SETTINGS, Passes::Two, stored, chunk_bytes)
 }
 
 /// Scans a source that is in memory.
-fn scan(
+pub fn scan(
     settings: Settings,
     passes: Passes,
     stored: &[u8],
@@ -58,7 +58,7 @@ fn scan(
 
 // Log files.
 
-const MATCH: &str = r#"{"eventTime":"2026-11-24T03:00:00Z","eventSource":"iam.amazonaws.com","eventName":"AttachUserPolicy","requestParameters":{"userName":"alice","policyArn":"arn:aws:iam::aws:policy/AWSCompromisedKeyQuarantineV3"}}"#;
+pub const MATCH: &str = r#"{"eventTime":"2026-11-24T03:00:00Z","eventSource":"iam.amazonaws.com","eventName":"AttachUserPolicy","requestParameters":{"userName":"alice","policyArn":"arn:aws:iam::aws:policy/AWSCompromisedKeyQuarantineV3"}}"#;
 const INLINE: &str = r#"{"eventSource":"iam.amazonaws.com","eventName":"PutUserPolicy","requestParameters":{"userName":"bob","policyName":"AWSExposedCredentialPolicy_DO_NOT_REMOVE"}}"#;
 const DENIED: &str = r#"{"eventSource":"iam.amazonaws.com","eventName":"AttachUserPolicy","errorCode":"AccessDenied","sourceIPAddress":"AWS Internal","userIdentity":{"userName":"eve"},"errorMessage":"User: arn:aws:iam::111111111111:user/eve is not authorized to perform: iam:AttachUserPolicy on resource: user eve because no"}"#;
 const NEAR_MISSES: [&str; 6] = [
@@ -81,7 +81,7 @@ const DUPLICATE_KEYS: [&str; 2] = [
     r#"{"eventSource":"iam.amazonaws.com","eventName":"AttachUserPolicy","eventName":"x","requestParameters":{"policyArn":"arn:aws:iam::aws:policy/AWSCompromisedKeyQuarantineV3"}}"#,
 ];
 
-fn gzip(bytes: &[u8], level: u32) -> Vec<u8> {
+pub fn gzip(bytes: &[u8], level: u32) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::new(level));
     encoder.write_all(bytes).unwrap();
     encoder.finish().unwrap()

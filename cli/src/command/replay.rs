@@ -6,7 +6,7 @@ use anyhow::{Context, anyhow};
 use quarantine_alert::{
     alert::Alert,
     aws::{alert_topic::AlertTopic, dedup_table::DedupTable, sdk_config},
-    dedup::Claim,
+    dedup::{Claim, NO_REMOVALS},
     engine::{
         ledger::{Answer, Claims, Ledger},
         pending::PendingMatch,
@@ -105,7 +105,7 @@ async fn send(
 /// The function alerts without its table; a replay does not, since history can wait.
 async fn claim(claims: &Claims<'_>, pending: &PendingMatch, stop: &Stop) -> anyhow::Result<Option<Claim>> {
     loop {
-        let answer = claims.claim_strictly(pending, &[]).await;
+        let answer = claims.claim_strictly(pending, &NO_REMOVALS).await;
         match answer.context("the remaining alerts were not sent, since they could be duplicates")? {
             Answer::Publish { claim, .. } => return Ok(Some(claim)),
             Answer::Suppress | Answer::Flooded => return Ok(None),
