@@ -49,6 +49,11 @@ pub trait Sink {
         None
     }
 
+    /// Whether nearly every log file has something wanted, so that a large object is not downloaded a second time for it.
+    fn finds_much(&self) -> bool {
+        false
+    }
+
     /// A log file was read to its end.
     fn scanned(&mut self, _log_file: &LogFile, _scanned: &Scanned) {}
 
@@ -70,8 +75,15 @@ pub async fn search<S: Sink>(
     let mut coverage = Coverage::of_targets(targets.len());
     let tally = Arc::new(Tally::default());
     let (out, mut results) = channel(MAX_WAITING);
-    let feed =
-        Feed { needles, filter: filter.clone(), tally: tally.clone(), judge: sink.judge(), select: sink.select(), out };
+    let feed = Feed {
+        needles,
+        filter: filter.clone(),
+        tally: tally.clone(),
+        judge: sink.judge(),
+        select: sink.select(),
+        finds_much: sink.finds_much(),
+        out,
+    };
     let (mut running, sources) = Running::start(targets, feed, &mut coverage).await;
 
     let mut progress = Progress::new();

@@ -166,6 +166,10 @@ impl Sink for Found {
         within_memory(self.calls.bytes())
     }
 
+    fn finds_much(&self) -> bool {
+        true
+    }
+
     fn note(&self) -> String {
         plural(self.calls.found, "call")
     }

@@ -27,6 +27,8 @@ pub struct Feed<T> {
     pub tally: Arc<Tally>,
     pub judge: Judge<T>,
     pub select: Select,
+    /// Whether nearly every log file has something wanted.
+    pub finds_much: bool,
     pub out: Sender<FromSource<T>>,
 }
 

@@ -11,8 +11,13 @@ use flate2::read::MultiGzDecoder;
 use serde_json::{Value, json};
 
 use crate::{
-    Run, folder, run, scan, scan_in, scan_stream, stored,
-    support::{gzip, local_aws::Account, path, python},
+    Run, command_in, folder, run, scan, scan_in, scan_stream, stored,
+    support::{
+        gzip,
+        local_aws::Account,
+        path, python,
+        wire::{Fault, Wire},
+    },
 };
 
 /// A real attack simulation.
@@ -327,4 +332,28 @@ async fn a_bucket_gives_what_its_files_give() {
     found["quarantine"] = json!([]);
     expected["quarantine"] = json!([]);
     assert_eq!(found, expected, "{}", traced.stderr);
+}
+
+#[tokio::test]
+async fn a_large_object_is_downloaded_once_for_each_read() {
+    let account = Account::new().await;
+    let user = json!({ "type": "IAMUser", "accessKeyId": KEY });
+    // What does not compress: more than is kept for a second pass.
+    let noise =
+        |number: u64| format!("{:032x}", u128::from(number).wrapping_mul(0x9E37_79B9_7F4A_7C15_F39C_C060_5CED_C835));
+    let record = |number: u64| {
+        let agent: String = (0..8).map(|part| noise(number * 8 + part)).collect();
+        json!({
+            "eventID": number.to_string(), "eventName": "AssumeRole", "eventSource": "sts.amazonaws.com", "userIdentity": user,
+            "userAgent": agent, "responseElements": { "credentials": { "accessKeyId": format!("ASIA{number:016}") } },
+        })
+    };
+    let large = stored(&(0..12_000).map(record).collect::<Vec<_>>());
+    assert!(large.len() > 1024 * 1024, "{}", large.len());
+    account.put("AWSLogs/123456789012/CloudTrail/us-east-1/2026/11/24/large.json.gz", large).await;
+    let wire = Wire::new(&account.endpoint, |_| Fault::None);
+    let traced = run(command_in(&account, &wire.endpoint, &["trace", KEY, &format!("s3://{}", account.bucket)]));
+    assert!(traced.stdout.contains("12,000 calls"), "{}{}", traced.stdout, traced.stderr);
+    let downloads = wire.seen("GetObject").iter().filter(|seen| seen.request.path().contains("large.json.gz")).count();
+    assert_eq!(downloads, 2);
 }

@@ -100,6 +100,10 @@ impl Sink for Evidence {
         }
     }
 
+    fn finds_much(&self) -> bool {
+        true
+    }
+
     fn note(&self) -> String {
         plural(self.edges.len(), "issued credential")
     }

@@ -5,8 +5,9 @@ use std::{collections::HashMap, sync::Arc};
 use quarantine_alert::{
     engine::{
         error::FileEnd,
-        reader::{Candidate, Reader},
+        reader::{Candidate, KEPT_BYTES, Reader},
     },
+    scan::Passes,
     trail::log_file::{LogFile, S3Object},
 };
 use tokio::task::{Id, JoinError, JoinSet};
@@ -73,7 +74,9 @@ impl<T: Send + 'static> Reads<T> {
 }
 
 async fn read<T>(target: usize, reader: &Reader, feed: &Feed<T>, object: S3Object) {
+    let is_kept = object.size.is_some_and(|bytes| bytes <= KEPT_BYTES as u64);
+    let passes = if feed.finds_much && !is_kept { Passes::One } else { Passes::Two };
     let judge = |log_file: &Arc<LogFile>, candidate: Candidate| feed.candidate(log_file, candidate.record);
-    let (log_file, end) = reader.scan(object, target, None, &feed.needles, judge, &feed.out).await;
+    let (log_file, end) = reader.scan(object, (target, passes), None, &feed.needles, judge, &feed.out).await;
     feed.send(FromSource::End { target, log_file, end }).await;
 }
