@@ -5,7 +5,6 @@
 //! strings, escapes, brackets. It holds one at a time and never recurses, so neither size nor depth of a document can hurt it.
 
 mod capture;
-mod structure;
 
 use std::{collections::VecDeque, mem};
 
@@ -13,7 +12,6 @@ use memchr::{memchr, memmem::find};
 
 use super::{Fault, Needles, content::is_between, forms::LISTS, needles::Hints};
 use capture::{Capture, Captured};
-use structure::{Brackets, Place, WORD_BYTES, brackets};
 
 pub(super) struct Walk<'n> {
     needles: &'n Needles,
@@ -137,27 +135,29 @@ impl<'n> Walk<'n> {
 
     /// Continues in an element, to its end or that of the block.
     fn element(&mut self, block: &[u8], mut at: usize, list: u64, candidates: &mut VecDeque<Vec<u8>>) -> usize {
-        let mut place = Place { in_string: false, is_escaped: mem::take(&mut self.is_escaped) };
-        while at < block.len() {
-            let rest = &block[at..];
-            let length = rest.len().min(WORD_BYTES);
-            let Brackets { opening, closing } = match rest.first_chunk() {
-                Some(word) => brackets(word, length, &mut place),
-                None => {
-                    let mut word = [b' '; WORD_BYTES];
-                    word[..length].copy_from_slice(rest);
-                    brackets(&word, length, &mut place)
-                }
-            };
-            if let Some(bracket) = closing_bracket(opening, closing, &mut self.depth, list) {
-                at += bracket + 1;
-                self.position = Position::List { depth: list };
-                self.end_element(&block[..at], candidates);
-                return at;
+        let mut depth = self.depth;
+        while depth > list
+            && let Some(&byte) = block.get(at)
+        {
+            at += 1;
+            match byte {
+                b'"' => match closing_quote(block, at) {
+                    Some(quote) => at = quote + 1,
+                    None => {
+                        self.in_string = true;
+                        at = self.skip_string(block, at);
+                    }
+                },
+                b'{' | b'[' => depth += 1,
+                b'}' | b']' => depth -= 1,
+                _ => {}
             }
-            at += length;
         }
-        Place { in_string: self.in_string, is_escaped: self.is_escaped } = place;
+        self.depth = depth;
+        if depth == list {
+            self.position = Position::List { depth: list };
+            self.end_element(&block[..at], candidates);
+        }
         at
     }
 
@@ -301,30 +301,6 @@ impl<'n> Walk<'n> {
     fn malformed(&self, at: usize) -> Fault {
         Fault::MalformedJson { inflated_bytes: self.walked + at as u64 }
     }
-}
-
-/// The bracket of a word with which the depth falls to `least`. The depth becomes that after the word, or after that bracket.
-#[inline]
-fn closing_bracket(opening: u64, closing: u64, depth: &mut u64, least: u64) -> Option<usize> {
-    // Most words have fewer closing brackets than there are open ones.
-    if *depth - least > u64::from(closing.count_ones()) {
-        *depth = *depth + u64::from(opening.count_ones()) - u64::from(closing.count_ones());
-        return None;
-    }
-    let mut all = opening | closing;
-    while all != 0 {
-        let at = all.trailing_zeros();
-        all &= all - 1;
-        if opening >> at & 1 == 1 {
-            *depth += 1;
-        } else {
-            *depth -= 1;
-            if *depth == least {
-                return Some(at as usize);
-            }
-        }
-    }
-    None
 }
 
 /// Where the quote is that closes the string whose content begins at `begin`.
