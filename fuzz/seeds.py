@@ -69,11 +69,11 @@ for count in range(len(incidents) + 1):
     document = {"dedup_key": "e", "version": count, "expires_at": NOW + 99, "incidents": incidents[:count]}
     for key in (b"quarantined", b"quarantined:by-hand", b"removed:id", b"enforced"):
         for flags in (0, 1, 2):
-            body = b"\xff".join([json.dumps(document, separators=(",", ":")).encode(), key, b"\x00", b"", b"\x0e\x10", b"\x01"])
+            body = b"\xff".join([json.dumps(document, separators=(",", ":")).encode(), key, b"\x00", b"\x0e\x10", b"\x01"])
             seed("document", f"{count}-{key.decode().replace(':', '-')}-{flags}", bytes([flags]) + body)
 flood = [{"key": f"rule:1:user:x:removed:{n}", "start": NOW - n, "alerted_at": NOW - n} for n in range(1, 11)]
 document = {"dedup_key": "e", "version": 9, "expires_at": NOW + 99, "incidents": flood + incidents[:1], "removals": [NOW - 99]}
-seed("document", "flood", b"\x00" + json.dumps(document, separators=(",", ":")).encode() + b"\xffremoved:new\xff\x00\xff\xff\x0e\x10")
+seed("document", "flood", b"\x00" + json.dumps(document, separators=(",", ":")).encode() + b"\xffremoved:new\xff\x00\xff\x0e\x10")
 
 name = "123456789012_CloudTrail_us-east-1_20261124T0305Z_Abcdefghijklmnop.json.gz"
 for number, key in enumerate(
