@@ -28,6 +28,7 @@
 #   make enable-eventbridge BUCKET=…    once, for an existing bucket: send its S3 events to EventBridge
 #   make deploy         build the function, and create or update the stack
 #   make prove          send a test record through the whole pipeline, and wait for its alert
+#   make prove-health   do the same with a made event of AWS Health
 #   make logs           follow the function's log
 #   make redrive        move messages from the dead-letter queue back to the delivery queue
 #   make delete         delete the stack
@@ -49,7 +50,7 @@ unexport PYTHONDONTWRITEBYTECODE
 export SAM_CLI_TELEMETRY = 0
 
 .PHONY: scan trace-demo demo test invoke bench bench-peers bench-archive benches docs deployed release page check fmt clippy gates sql fuzz deny advisories local \
-	sam checkov release-tools sql-tools enable-eventbridge linux build bundle archive wheel deploy prove redrive logs delete clean
+	sam checkov release-tools sql-tools enable-eventbridge linux build bundle archive wheel deploy prove prove-health redrive logs delete clean
 
 # Exit status 1 means that incidents were found.
 scan:
@@ -124,12 +125,12 @@ clippy:
 	cargo clippy --locked --workspace --all-targets -- --deny warnings
 
 gates: local sam checkov
-	.tools/local/bin/cfn-lint -a cfn_lint_serverless.rules -t template.yaml
+	.tools/local/bin/cfn-lint -a cfn_lint_serverless.rules -t template.yaml health-forwarder.yaml
 	$(PYTHON) tools/template.py combinations
 	$(PYTHON) tests/alarms.py
 	AWS_DEFAULT_REGION=us-east-1 .tools/sam/bin/sam validate
 	AWS_DEFAULT_REGION=us-east-1 .tools/sam/bin/sam validate --lint
-	.tools/checkov/bin/checkov -f template.yaml --framework cloudformation --compact --quiet --skip-download
+	.tools/checkov/bin/checkov -f template.yaml health-forwarder.yaml --framework cloudformation --compact --quiet --skip-download
 
 sql: sql-tools
 	.tools/sql/bin/python tests/sql.py
@@ -185,6 +186,9 @@ deploy: build
 
 prove: local
 	@$(PYTHON) tools/operate.py prove $(STACK) $(PREFIX)
+
+prove-health: local
+	@$(PYTHON) tools/operate.py prove $(STACK) --health
 
 redrive: local
 	@$(PYTHON) tools/operate.py redrive $(STACK)

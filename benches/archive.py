@@ -20,8 +20,6 @@ import sys
 import tempfile
 import time
 
-from bucket import Bucket
-
 ROUNDS = 3
 ONCE = 15  # A tool that takes longer, in seconds, runs in the first round only.
 INCIDENTS = 20
@@ -115,19 +113,19 @@ def measure_local(tools, folder):
     return runs
 
 
-def measure_s3(commands, folder, files):
+def measure_s3(benches, commands, folder, files):
     """The runs of each command over a bucket, and the highest number of downloads of one log file in a run of each."""
-    bucket = Bucket(folder, files)
     keys = {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local", "AWS_REGION": "us-east-1"}
-    environment = {**os.environ, **keys, "AWS_ENDPOINT_URL": bucket.endpoint}
     runs, gets = {tool: [] for tool in commands}, dict.fromkeys(commands, 0)
     for _ in range(ROUNDS):
         for tool, (command, wanted) in commands.items():
-            bucket.gets.clear()
+            bucket = subprocess.Popen([benches, "serve", folder], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+            environment = {**os.environ, **keys, "AWS_ENDPOINT_URL": bucket.stdout.readline().strip()}
             runs[tool].append(run(tool, command, wanted, folder, environment))
-            if set(bucket.gets) != set(files):
-                sys.exit(f"{tool} downloaded {len(bucket.gets)} of {len(files)} log files")
-            gets[tool] = max(gets[tool], *bucket.gets.values())
+            downloaded, most = map(int, bucket.communicate()[0].split())
+            if downloaded != len(files):
+                sys.exit(f"{tool} downloaded {downloaded} of {len(files)} log files")
+            gets[tool] = max(gets[tool], most)
     return runs, gets
 
 
@@ -164,7 +162,7 @@ def main(benches, scan):
         sizes = f"{len(files):,} log files, {stored / 1e6:.0f} MB"
         print(f"{sizes}; {INCIDENTS} incidents; {os.cpu_count()} cores", flush=True)
         runs = measure_local(tools, folder)
-        remote, gets = measure_s3({
+        remote, gets = measure_s3(benches, {
             FIND: ([scan, "s3://archive/AWSLogs/", "--format", "ndjson"], INCIDENTS),
             TRACE: ([scan, "trace", SEED, "s3://archive/AWSLogs/", "--format", "ndjson"], calls),
         }, folder, files)
@@ -175,7 +173,7 @@ def main(benches, scan):
         walls, cpus = (ratio(runs, tool, FIND, measure) for measure in ("wall", "cpu"))
         note = "   one round" if len(runs[tool]) == 1 else ""
         print(f"{tool:<24}{wall:>10.2f}{walls:>8.1f}{cpu:>10.2f}{cpus:>8.1f}{memory:>10.0f}{note}")
-    print(f"from S3, with a latency of {Bucket.LATENCY * 1000:.0f} ms:")
+    print("from S3, with a latency of 30 ms:")
     for tool in remote:
         wall, cpu, memory = medians(remote[tool])
         note = f"{len(files) / wall:,.0f} log files per second, at most {gets[tool]} GETs per object"

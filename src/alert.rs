@@ -5,8 +5,10 @@
 
 mod console;
 mod runbook;
+mod size;
+mod source;
 
-use std::{borrow::Cow, collections::BTreeMap};
+use std::{borrow::Cow, fmt::Write};
 
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -16,12 +18,13 @@ use crate::{
     dedup::{Claim, FLOOD_BOUND},
     json::bounded,
     related::Related,
-    rule::{Actor, Entity, Evidence, Match, Outcome, Policy, Severity},
+    rule::{Actor, Entity, EntityType, Evidence, Match, Outcome, Policy, Severity},
     trail::{log_file::LogFile, time::rfc3339},
     untrusted::{Untrusted, fingerprint},
 };
 
 pub use runbook::{SEARCH_STEP, Step};
+pub use source::{Leak, Source};
 
 /// The content of an alert. It can only be made from a claim, so only claimed matches are published.
 #[derive(Serialize)]
@@ -48,6 +51,8 @@ pub struct Alert {
     /// Of this form. It rises when a key is added; the first number rises when a key changes its meaning.
     pub schema_version: &'static str,
     pub dedup_key: String,
+    /// Shared by the alerts of CloudTrail and AWS Health about one entity.
+    pub incident_key: String,
     pub outcome: Outcome,
     pub account_id: String,
     pub region: Untrusted,
@@ -56,6 +61,8 @@ pub struct Alert {
     pub policy: Option<Policy>,
     pub actor: Actor,
     pub source: Source,
+    /// Where the credentials were found. `None` if the evidence does not contain it, which a record of CloudTrail never does.
+    pub leak: Option<Leak>,
     /// `None` if the record has no readable time.
     pub event_time: Option<String>,
     pub detected_at: String,
@@ -78,6 +85,9 @@ pub struct Alert {
     pub is_last: bool,
     #[serde(skip)]
     pub call: Call,
+    /// AWS Health's code and the affected entity. `None` for a record.
+    #[serde(skip)]
+    pub reported: Option<Reported>,
     /// Only in a result that has one row for many matches.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub occurrences: Option<Occurrences>,
@@ -88,6 +98,13 @@ pub struct Call {
     pub event_source: Option<Untrusted>,
     pub event_name: Option<Untrusted>,
     pub error_code: Option<Untrusted>,
+}
+
+/// What AWS Health reports.
+pub struct Reported {
+    pub event_type_code: Untrusted,
+    /// `None` if the event is about the account as a whole.
+    pub affected: Option<Untrusted>,
 }
 
 /// The matches of one entity and rule.
@@ -108,31 +125,14 @@ pub struct AlertContext {
     pub record: Box<RawValue>,
 }
 
-/// Where the evidence is.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Source {
-    pub bucket: Option<Untrusted>,
-    /// On a disk, the path.
-    pub key: Option<Untrusted>,
-    pub version_id: Option<Untrusted>,
-    #[serde(rename = "eventID")]
-    pub event_id: Option<Untrusted>,
-    #[serde(rename = "requestID")]
-    pub request_id: Option<Untrusted>,
-    /// Without a bucket and a key, the record came from standard input or alone.
-    #[serde(skip)]
-    pub is_stdin: bool,
-}
+/// The codes of AWS Health that are known are shorter.
+const MAX_CODE_CHARS: usize = 128;
 
 /// AWS assigns this account id to nobody.
 const PROOF_OF_LIFE_ACCOUNT: &str = "000000000000";
 
-/// Strings are cut to this length as the last resort against a message that is too large.
-const SHORT_BYTES: usize = 256;
-
 impl Alert {
-    /// `log_file` contains the record. `None` means that EventBridge delivered the record alone.
+    /// `log_file` contains the record. `None` means that EventBridge delivered the evidence.
     pub fn new(
         matched: &Match,
         claim: &Claim,
@@ -160,12 +160,13 @@ impl Alert {
                 recipient_account_id: facts.recipient_account_id.clone(),
                 record: RawValue::from_string(record.into_owned()).unwrap_or_else(|_| RawValue::NULL.to_owned()),
             },
-            description: description(rule.description, claim),
+            description: description(matched, claim),
             runbook: runbook::text(&steps),
             tags: rule.tags,
             version: env!("CARGO_PKG_VERSION"),
-            schema_version: "1.1",
+            schema_version: "1.2",
             dedup_key: claim.dedup_key().to_owned(),
+            incident_key: matched.incident_key(),
             outcome: *outcome,
             account_id: facts.account_id.clone(),
             region: facts.region.clone(),
@@ -174,6 +175,7 @@ impl Alert {
             policy: policy.clone(),
             actor: facts.actor.clone(),
             source: Source::of(&facts.evidence, log_file),
+            leak: Leak::of(&facts.evidence),
             event_time: facts.event_time.map(rfc3339),
             detected_at: rfc3339(now),
             detection_latency_seconds: facts.event_time.map(|time| (now - time).whole_seconds().max(0)),
@@ -186,6 +188,10 @@ impl Alert {
             steps,
             is_last: claim.is_last(),
             call: Call::of(&facts.evidence),
+            reported: facts.evidence.notice.as_ref().map(|notice| Reported {
+                event_type_code: notice.event_type_code.clone(),
+                affected: notice.affected.clone(),
+            }),
             occurrences: None,
         };
         alert.truncated = is_bounded || alert.strings().into_iter().any(|text| text.is_cut());
@@ -194,12 +200,14 @@ impl Alert {
 
     /// The title, with the entity's name as the format shows it.
     pub fn title_with(&self, name: &str) -> String {
-        marked(self.test, self.outcome.title(self.entity.kind, name, &self.account_id))
+        let key = self.actor.access_key_id.as_ref();
+        marked(self.test, self.outcome.title(self.entity.kind, name, &self.account_id, key))
     }
 
     /// Who made the call. It can only be known whether it was AWS. Responders attach the same policy by hand.
     pub fn caller(&self) -> &'static str {
         match (self.outcome, self.actor.aws_internal) {
+            (Outcome::Exposed, _) => "nobody: AWS Health reports a leak, not a call",
             (_, Some(true)) => "AWS",
             (_, None) => "unknown; until 2020, AWS called from public addresses",
             (Outcome::Enforced, _) => "the holder of the credentials: the attacker, or a workload that still uses them",
@@ -210,58 +218,14 @@ impl Alert {
         }
     }
 
+    /// Which other alert of the same leak may be sent.
+    pub fn other_channel(&self) -> Option<&'static str> {
+        other_channel(self.outcome, self.entity.kind)
+    }
+
     /// The title in at most `max` characters of ASCII.
     pub fn ascii_title(&self, max: usize) -> String {
         self.title_with(&self.entity.name.ascii(max.saturating_sub(self.title_with("").len())))
-    }
-
-    /// Omits the next part that the alert can do without. `false` if there is none left.
-    pub fn trim(&mut self) -> bool {
-        self.truncated = true;
-        if self.related.take().is_some() {
-            return true;
-        }
-        let record = &mut self.alert_context.record;
-        if let Some(trimmed) = without(record, "responseElements").or_else(|| without(record, "requestParameters")) {
-            *record = trimmed;
-        } else if record.get() != "null" {
-            *record = RawValue::NULL.to_owned();
-        } else if self.strings().iter().any(|text| text.is_longer_than(SHORT_BYTES)) {
-            self.strings().into_iter().for_each(|text| text.cut(SHORT_BYTES));
-        } else {
-            return false;
-        }
-        true
-    }
-
-    /// Every string that comes from a log, except the record itself.
-    fn strings(&mut self) -> Vec<&mut Untrusted> {
-        let actor = &mut self.actor;
-        let source = &mut self.source;
-        let call = &mut self.call;
-        let optional = [
-            &mut actor.kind,
-            &mut actor.arn,
-            &mut actor.principal_id,
-            &mut actor.access_key_id,
-            &mut actor.source_ip_address,
-            &mut actor.user_agent,
-            &mut source.bucket,
-            &mut source.key,
-            &mut source.version_id,
-            &mut source.event_id,
-            &mut source.request_id,
-            &mut call.event_source,
-            &mut call.event_name,
-            &mut call.error_code,
-        ];
-        let policy = self.policy.iter_mut().flat_map(|policy| [Some(&mut policy.name), policy.arn.as_mut()]).flatten();
-        let entity = [&mut self.entity.name, &mut self.entity.arn, &mut self.alert_context.user_name];
-        let mut strings: Vec<&mut Untrusted> = optional.into_iter().flatten().collect();
-        strings.extend(policy);
-        strings.extend(entity);
-        strings.extend([&mut self.region, &mut self.partition]);
-        strings
     }
 }
 
@@ -272,41 +236,45 @@ impl Call {
     }
 }
 
-impl Source {
-    fn of(evidence: &Evidence, log_file: Option<&LogFile>) -> Source {
-        let (bucket, key, version_id) = match log_file {
-            Some(LogFile::S3(object)) => {
-                let version = object.version.as_deref().map(Untrusted::new);
-                (Some(Untrusted::new(&object.bucket)), Some(Untrusted::new(&object.key)), version)
-            }
-            Some(LogFile::Disk(path)) => (None, Some(Untrusted::new(path.to_string_lossy())), None),
-            Some(LogFile::Stdin) | None => (None, None, None),
-        };
-        let is_stdin = matches!(log_file, Some(LogFile::Stdin));
-        let Evidence { event_id, request_id, .. } = evidence;
-        Source { bucket, key, version_id, event_id: event_id.clone(), request_id: request_id.clone(), is_stdin }
+/// What the rule means, with the code of AWS Health. The tenth alert of a flood announces that further ones are not sent.
+fn description(matched: &Match, claim: &Claim) -> String {
+    let mut text = matched.rule.description.to_owned();
+    if let Some(notice) = &matched.facts.evidence.notice {
+        let _ = write!(text, " The code of AWS Health is {}.", notice.event_type_code.unlinked(MAX_CODE_CHARS));
     }
+    if let Some(sentence) = other_channel(matched.outcome, matched.facts.entity.kind) {
+        let _ = write!(text, " {sentence}");
+    }
+    if claim.is_last() {
+        let _ = write!(
+            text,
+            " This is alert {FLOOD_BOUND} of this entity within the dedup period. Further ones are counted in the \
+             function's log and metrics but not sent, except for calls that AWS makes."
+        );
+    }
+    text
 }
 
-/// The tenth alert of a flood announces that further ones are not sent.
-fn description(rule: &str, claim: &Claim) -> String {
-    if !claim.is_last() {
-        return rule.to_owned();
+/// Neither channel suppresses the other, so a reader may get two alerts of one leak.
+fn other_channel(outcome: Outcome, kind: EntityType) -> Option<&'static str> {
+    match (outcome, kind) {
+        (Outcome::Exposed, EntityType::User) => {
+            Some("If AWS also quarantines the user, an alert from CloudTrail follows, with the same incident key.")
+        }
+        (Outcome::Exposed, EntityType::Root) => {
+            Some("AWS quarantines only users, so no alert from CloudTrail follows.")
+        }
+        (Outcome::Exposed, _) => Some(
+            "If AWS quarantines a user for this leak, an alert from CloudTrail follows, which names the user. AWS never \
+             quarantines root.",
+        ),
+        (Outcome::Quarantined | Outcome::Failed | Outcome::Denied, EntityType::User) => Some(
+            "AWS Health may also report this leak, and where the key was found. Its alert has the same incident key.",
+        ),
+        _ => None,
     }
-    format!(
-        "{rule} This is alert {FLOOD_BOUND} of this entity within the dedup period. Further ones are counted in the \
-         function's log and metrics but not sent, except for calls that AWS makes."
-    )
 }
 
 fn marked(test: bool, title: String) -> String {
     if test { format!("TEST {title}") } else { title }
-}
-
-/// The record with this field set to `null`. `None` if it has no such field, or it is `null` already.
-fn without(record: &RawValue, field: &str) -> Option<Box<RawValue>> {
-    let mut fields: BTreeMap<String, &RawValue> = serde_json::from_str(record.get()).ok()?;
-    let value = fields.get_mut(field).filter(|value| value.get() != "null")?;
-    *value = RawValue::NULL;
-    serde_json::value::to_raw_value(&fields).ok()
 }

@@ -1,4 +1,4 @@
-//! Trigger payload → items, each with the log files and records that it delivers.
+//! Trigger payload → items, each with the log files, records and health events that it delivers.
 //!
 //! Deliveries have many envelopes. Each is recognized by its own mark and unwrapped recursively, and only the fields that are
 //! needed are read: the rest may be missing, null or of another type. A payload without a known mark is an error: it never
@@ -9,6 +9,7 @@ mod marks;
 use serde_json::value::RawValue;
 
 use crate::{
+    health::HealthEvent,
     json::{Fields, JsonError, repaired},
     trail::log_file::S3Object,
     untrusted::visible,
@@ -38,6 +39,8 @@ pub enum Delivered {
     LogFile(S3Object),
     /// A CloudTrail record that EventBridge delivered alone.
     Record(Box<RawValue>),
+    /// An event of AWS Health, of any kind.
+    Health(Box<HealthEvent>),
     /// Something that arrives on the same way, and needs no work.
     NothingToDo,
 }
@@ -107,12 +110,12 @@ fn unwrap(payload: &str, envelopes: u32) -> Content {
     }
     let text = repaired(payload.as_bytes());
     match Fields::of(&text) {
-        Ok(fields) => of_object(&fields, envelopes),
+        Ok(fields) => of_object(&text, &fields, envelopes),
         Err(error) => vec![Err(DeliveryError::NotAnObject(error))],
     }
 }
 
-fn of_object(fields: &Fields<'_>, envelopes: u32) -> Content {
+fn of_object(text: &str, fields: &Fields<'_>, envelopes: u32) -> Content {
     let missing = |shape, field| vec![Err(DeliveryError::Incomplete { shape, field })];
     match marks::shape(fields) {
         Some(Shape::S3) => elements(fields).iter().map(from_s3).collect(),
@@ -121,6 +124,7 @@ fn of_object(fields: &Fields<'_>, envelopes: u32) -> Content {
             fields.value("detail").map(|record| Ok(Delivered::Record(record))).into_iter().collect()
         }
         Some(Shape::CloudTrailNotification) => from_cloudtrail(fields),
+        Some(Shape::Health) => vec![from_health(text, fields)],
         Some(Shape::Topic) => {
             let message = |record: &Fields<'_>| record.object("Sns")?.text("Message");
             let unwrapped = |record: &Fields<'_>| match message(record) {
@@ -165,6 +169,16 @@ fn from_eventbridge(event: &Fields<'_>) -> Result<Delivered, DeliveryError> {
     let object = detail.object("object").ok_or(missing("object"))?;
     let key = object.text("key").ok_or(missing("object key"))?;
     Ok(Delivered::LogFile(S3Object::new(bucket, key, object.text("version-id"), object.value("size"))))
+}
+
+/// Which events alert is for the rule to decide.
+///
+/// <https://docs.aws.amazon.com/health/latest/ug/aws-health-events-eventbridge-schema.html>
+fn from_health(text: &str, event: &Fields<'_>) -> Result<Delivered, DeliveryError> {
+    let raw = RawValue::from_string(text.to_owned()).map_err(|error| DeliveryError::NotAnObject(error.into()))?;
+    let event = HealthEvent::of(event, raw);
+    let event = event.map_err(|field| DeliveryError::Incomplete { shape: "an event of AWS Health", field })?;
+    Ok(Delivered::Health(Box::new(event)))
 }
 
 /// The message that CloudTrail publishes when it delivers log files.

@@ -5,9 +5,11 @@
 mod chat;
 mod email;
 
+use std::fmt::Write;
+
 use serde::Serialize;
 
-use crate::{alert::Alert, config::HttpsFormat};
+use crate::{alert::Alert, config::HttpsFormat, untrusted::acts};
 
 /// A message for the topic: one body per protocol.
 #[derive(Debug)]
@@ -40,10 +42,15 @@ struct Bodies {
 /// Trims the alert, in the order of [`Alert::trim`], until the message fits.
 pub fn render(mut alert: Alert, https_format: HttpsFormat) -> Message {
     loop {
+        let default = json(&alert);
+        // A record may have megabytes, and nothing else is made of them.
+        if default.len() > MAX_BYTES && alert.trim() {
+            continue;
+        }
         let message = Message {
             subject: subject(&alert),
             body: json(&Bodies {
-                default: json(&alert),
+                default: inert(default),
                 email: email::text(&alert),
                 sms: sms(&alert),
                 https: match https_format {
@@ -95,6 +102,26 @@ fn attributes(alert: &Alert) -> [(&'static str, String); 6] {
 /// All values here have a JSON form. SNS would refuse an empty text, and the item would fail.
 fn json(value: &impl Serialize) -> String {
     serde_json::to_string(value).unwrap_or_default()
+}
+
+/// The same JSON, with characters that move or hide text as escapes: people read it in terminals and browsers, too. Outside of
+/// strings, JSON has none of them.
+fn inert(json: String) -> String {
+    let hides = |c: char| !c.is_ascii() && acts(c) || c == '\u{7f}';
+    if !json.contains(hides) {
+        return json;
+    }
+    let mut escaped = String::with_capacity(json.len());
+    for c in json.chars() {
+        if !hides(c) {
+            escaped.push(c);
+            continue;
+        }
+        for unit in c.encode_utf16(&mut [0; 2]) {
+            let _ = write!(escaped, "\\u{unit:04x}");
+        }
+    }
+    escaped
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Record → match: what counts as a quarantine.
+//! Record or health event → match: what counts as a quarantine, or as a leak.
 //!
 //! A rule is a condition on parsed fields, its metadata, the needles that every matching record contains, and the cases
 //! that show what it matches and what it does not. Each rule has its own file.
@@ -6,18 +6,22 @@
 mod check;
 mod denied;
 mod enforced;
+pub mod exposed;
 mod facts;
+mod outcome;
 mod quarantined;
 mod removed;
 mod subject;
 
 use std::{fmt, time::Duration as StdDuration};
 
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 use time::{Duration, OffsetDateTime};
 
 pub use check::Check;
-pub use facts::{Actor, Entity, Evidence, Facts};
+pub use exposed::Exposures;
+pub use facts::{Actor, Entity, Evidence, Facts, Notice};
+pub use outcome::{Grade, Outcome, Severity};
 pub use subject::{EntityType, Policy};
 
 use crate::{
@@ -30,7 +34,7 @@ use subject::Subject;
 /// The clocks of AWS's services may differ from ours. A record from further in the future must not suppress a real one.
 const MAX_AHEAD: Duration = Duration::minutes(5);
 
-/// All rules. The first that accepts a record judges it.
+/// All rules on records. The first that accepts a record judges it. [`exposed::RULE`] is on events of AWS Health.
 pub const ALL: [&Rule; 4] = [&quarantined::RULE, &removed::RULE, &denied::RULE, &enforced::RULE];
 
 /// The rules that are switched on.
@@ -69,57 +73,26 @@ pub struct Rule {
     pub alternatives: &'static [Alternative],
 }
 
-/// One condition of a rule, and what a record that passes it means.
+/// One condition of a rule, and what a record, or other evidence, that passes it means.
 #[derive(Serialize)]
-pub struct Alternative {
+#[serde(bound = "")]
+pub struct Alternative<E: 'static = Record> {
     pub outcome: Outcome,
     pub severity: Grade,
     /// Distinguishes conditions with the same outcome.
     pub note: Option<&'static str>,
-    pub checks: &'static [&'static Check],
+    pub checks: &'static [&'static Check<E>],
     #[serde(skip)]
-    subject: fn(&Record) -> Option<Subject>,
+    subject: fn(&E) -> Option<Subject>,
 }
 
-/// A record that a rule accepted, reduced to its facts.
+/// A record, or other evidence, that a rule accepted, reduced to its facts.
 pub struct Match {
     pub rule: &'static Rule,
     pub outcome: Outcome,
     pub severity: Severity,
     pub policy: Option<Policy>,
     pub facts: Facts,
-}
-
-/// What happened to the entity.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Outcome {
-    /// The quarantine policy is attached.
-    Quarantined,
-    /// Attaching it failed: the key is exposed, and may not be contained.
-    Failed,
-    /// The quarantine policy is detached.
-    Removed,
-    /// AWS was denied a call that looks like an attach: the key may be exposed, and is not contained.
-    Denied,
-    /// The quarantine policy denied a call: the credentials are in use.
-    Enforced,
-}
-
-/// In ascending order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "UPPERCASE")]
-pub enum Severity {
-    Medium,
-    High,
-    Critical,
-}
-
-/// How the severity follows from the caller.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Grade {
-    Always(Severity),
-    ByCaller { aws: Severity, others: Severity },
 }
 
 impl Rules {
@@ -155,24 +128,9 @@ impl Rules {
     }
 }
 
-impl Alternative {
-    pub fn accepts(&self, record: &Record) -> bool {
-        self.checks.iter().all(|check| check.passes(record))
-    }
-}
-
-impl Grade {
-    fn of_call(self, is_aws_internal: bool) -> Severity {
-        match self {
-            Grade::Always(severity) => severity,
-            Grade::ByCaller { aws, others } => {
-                if is_aws_internal {
-                    aws
-                } else {
-                    others
-                }
-            }
-        }
+impl<E> Alternative<E> {
+    pub fn accepts(&self, evidence: &E) -> bool {
+        self.checks.iter().all(|check| check.passes(evidence))
     }
 }
 
@@ -184,11 +142,14 @@ impl Match {
     /// Printable ASCII of bounded length, whatever the record contains.
     pub fn dedup_key(&self, now: OffsetDateTime) -> String {
         let Facts { actor, evidence, .. } = &self.facts;
+        if let Some(notice) = &evidence.notice {
+            return self.communication(notice);
+        }
         let record = || match &evidence.event_id {
             Some(id) => safe(id.identifier(), id),
             None => format!("sha256:{}", fingerprint(evidence.raw.get())),
         };
-        let mut key = format!("{}:{}:{}", self.rule.id, self.entity(), self.outcome);
+        let mut key = format!("{}:{}:{}", self.rule.id, self.incident_key(), self.outcome);
         match (self.outcome, &evidence.request_id) {
             // Nobody else's attach may suppress AWS's own.
             (Outcome::Quarantined | Outcome::Failed, _) if !actor.is_aws() => key += ":by-hand",
@@ -202,9 +163,24 @@ impl Match {
         }
     }
 
-    /// The key that all incidents of one entity share, whatever their rule and outcome.
+    /// The key of the document that has all incidents which this one depends on: those of its entity, whatever their rule and
+    /// outcome. A communication of AWS Health depends on no other: an update may name the user that an earlier one did not.
     pub fn entity_key(&self) -> String {
-        format!("{}:{}", quarantined::RULE.id, self.entity())
+        match &self.facts.evidence.notice {
+            Some(notice) => self.communication(notice),
+            None => format!("{}:{}", quarantined::RULE.id, self.incident_key()),
+        }
+    }
+
+    /// What a communication of AWS Health is about. Its updates, backup copies and pages have it too.
+    fn communication(&self, notice: &Notice) -> String {
+        let Facts { account_id, actor, evidence, .. } = &self.facts;
+        let id = [&notice.communication_id, &notice.event_arn, &evidence.event_id].into_iter().flatten().next();
+        let id =
+            id.map_or_else(|| format!("sha256:{}", fingerprint(evidence.raw.get())), |id| safe(id.identifier(), id));
+        let affected = notice.affected.as_ref().or(actor.access_key_id.as_ref());
+        let affected = affected.map_or("account".into(), |value| safe(value.identifier(), value));
+        format!("{}:{account_id}:communication:{id}:{}:{affected}", self.rule.id, self.outcome)
     }
 
     /// The event time, if the record has one that can be used for deduplication.
@@ -212,14 +188,26 @@ impl Match {
         self.facts.event_time.filter(|time| *time <= now + MAX_AHEAD)
     }
 
-    fn entity(&self) -> String {
+    /// Whether matches of one dedup key that are apart in time may be two incidents. Otherwise the key alone identifies the
+    /// incident.
+    pub fn has_window(&self, now: OffsetDateTime) -> bool {
+        self.facts.evidence.notice.is_none() && self.usable_time(now).is_some()
+    }
+
+    /// Whether AWS itself made the call, or reported the leak.
+    pub fn is_by_aws(&self) -> bool {
+        self.facts.actor.is_aws() || self.facts.evidence.notice.is_some()
+    }
+
+    /// The account and the entity, which the alerts of all channels about one leak share. Printable ASCII of bounded length.
+    pub fn incident_key(&self) -> String {
         let Facts { account_id, entity, .. } = &self.facts;
         format!("{account_id}:{}:{}", entity.kind, safe(entity.name.iam_name(), &entity.name))
     }
 
     /// Whether it is published before others: there may not be time for all of them.
     pub fn is_urgent(&self) -> bool {
-        self.severity == Severity::Critical || self.facts.actor.is_aws()
+        self.severity == Severity::Critical || self.is_by_aws()
     }
 
     /// The dedup period of its incidents.
@@ -229,7 +217,8 @@ impl Match {
 
     /// A one-line summary, with the entity's name as the format shows it.
     pub fn title(&self, name: &str) -> String {
-        self.outcome.title(self.facts.entity.kind, name, &self.facts.account_id)
+        let Facts { account_id, entity, actor, .. } = &self.facts;
+        self.outcome.title(entity.kind, name, account_id, actor.access_key_id.as_ref())
     }
 }
 
@@ -238,63 +227,11 @@ fn safe(value: Option<&str>, untrusted: &Untrusted) -> String {
     value.map_or_else(|| format!("sha256:{}", untrusted.fingerprint()), str::to_owned)
 }
 
-impl Outcome {
-    /// A one-line summary.
-    pub fn title(self, kind: EntityType, name: &str, account: &str) -> String {
-        match self {
-            Outcome::Quarantined => format!("IAM {kind} {name} quarantined in account {account}"),
-            Outcome::Failed => format!("Quarantine of IAM {kind} {name} FAILED in account {account}"),
-            Outcome::Removed => format!("Quarantine of IAM {kind} {name} REMOVED in account {account}"),
-            Outcome::Denied => format!("Quarantine of IAM {kind} {name} possibly denied in account {account}"),
-            Outcome::Enforced => format!("Quarantined IAM {} {name} STILL IN USE in account {account}", kind.noun()),
-        }
-    }
-}
-
 /// Outcome, severity and note.
-impl fmt::Display for Alternative {
+impl<E> fmt::Display for Alternative<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}, {}", self.outcome, self.severity)?;
         self.note.map_or(Ok(()), |note| write!(f, " ({note})"))
-    }
-}
-
-impl fmt::Display for Grade {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Grade::Always(severity) => severity.fmt(f),
-            Grade::ByCaller { aws, others } => write!(f, "{aws} if AWS made the call, else {others}"),
-        }
-    }
-}
-
-impl Serialize for Grade {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
-/// As the alert spells it.
-impl fmt::Display for Outcome {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Outcome::Quarantined => "quarantined",
-            Outcome::Failed => "failed",
-            Outcome::Removed => "removed",
-            Outcome::Denied => "denied",
-            Outcome::Enforced => "enforced",
-        })
-    }
-}
-
-/// As the alert spells it.
-impl fmt::Display for Severity {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Severity::Medium => "MEDIUM",
-            Severity::High => "HIGH",
-            Severity::Critical => "CRITICAL",
-        })
     }
 }
 

@@ -24,7 +24,7 @@ use std::fmt;
 
 pub use content::{Packed, Records};
 pub use forms::{Unwrapped, unwrap};
-pub use needles::{Needle, NeedleError, Needles};
+pub use needles::{KeyIds, Needle, NeedleError, Needles};
 pub use two_pass::{Passes, ScanStep, Scanned, Settings, TwoPass};
 
 /// Why a file is not read, or not to its end. `E` is the source's own error.

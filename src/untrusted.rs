@@ -7,6 +7,7 @@ mod links;
 
 use std::fmt;
 
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use serde::{Serialize, Serializer};
 use sha2::{Digest, Sha256};
 
@@ -18,6 +19,20 @@ use sha2::{Digest, Sha256};
 /// ```
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Untrusted(String);
+
+/// What RFC 3986 does not allow in a URL, and the characters with which a shell or markup begins a command.
+const NOT_IN_URLS: &AsciiSet = &CONTROLS
+    .add(b' ')
+    .add(b'"')
+    .add(b'$')
+    .add(b'<')
+    .add(b'>')
+    .add(b'\\')
+    .add(b'^')
+    .add(b'`')
+    .add(b'{')
+    .add(b'|')
+    .add(b'}');
 
 /// A string is carried exactly up to this many bytes. A longer one is cut.
 pub const EXACT_BYTES: usize = 4 * 1024;
@@ -132,6 +147,13 @@ impl Untrusted {
     /// [`Untrusted::unlinked`] for free text, which may have the names of hosts alone. Names of users look like them.
     pub fn unlinked_text(&self, max_chars: usize) -> String {
         links::defanged(&self.visible(max_chars), links::Hosts::All)
+    }
+
+    /// A URL for people, in printable ASCII, at most `max_chars` of it. It is the same URL: what a URL may not contain is
+    /// percent-encoded. No client makes a link of it.
+    pub fn defanged_url(&self, max_chars: usize) -> String {
+        let url = utf8_percent_encode(&self.0, NOT_IN_URLS).to_string();
+        links::defanged(&visible(&url, max_chars), links::Hosts::All)
     }
 
     /// One line of printable ASCII, at most `max` characters long and never empty. Other characters become `?`.
@@ -250,6 +272,17 @@ mod tests {
         let long = Untrusted::new("é".repeat(4000));
         assert!(long.is_cut());
         assert_eq!(serde_json::to_value(&long).unwrap().as_str().unwrap().len(), EXACT_BYTES);
+    }
+
+    #[test]
+    fn a_defanged_url_acts_on_nothing_and_is_the_same_url() {
+        let url = "https://evil.example/<script>alert(1)</script>?a=`id`&b=\u{202e}\u{1b}[2J&c=$(id)#%41";
+        let shown =
+            "hxxps[://]evil[.]example/%3Cscript%3Ealert(1)%3C/script%3E?a=%60id%60&b=%E2%80%AE%1B[2J&c=%24(id)#%41";
+        assert_eq!(Untrusted::new(url).defanged_url(200), shown);
+        assert_eq!(Untrusted::new("http://evil.рф/x y").defanged_url(200), "hxxp[://]evil[.]%D1%80%D1%84/x%20y");
+        assert_eq!(Untrusted::new("evil.example").defanged_url(200), "evil[.]example");
+        assert_eq!(Untrusted::new("https://a.example/bc").defanged_url(19), "hxxps[://]a[.]example/b…");
     }
 
     #[test]

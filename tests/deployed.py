@@ -149,7 +149,7 @@ class Deployed(unittest.TestCase):
         self.assertEqual((queue["VisibilityTimeout"], int(redrive["maxReceiveCount"])), ("365", 5))
         self.assertEqual(redrive["deadLetterTargetArn"], out["DeadLetterQueueArn"])
         rules = [rule for rule in events.list_rules()["Rules"] if "EventPattern" in rule]
-        self.assertEqual(len(rules), 2)
+        self.assertEqual(len(rules), 3)
         for rule in rules:
             [target] = events.list_targets_by_rule(Rule=rule["Name"])["Targets"]
             self.assertEqual((target["Arn"], target["DeadLetterConfig"]["Arn"]), (out["DeliveryQueueArn"], out["DeadLetterQueueArn"]))
@@ -157,7 +157,7 @@ class Deployed(unittest.TestCase):
         table = stack.client("dynamodb").describe_table(TableName=out["DedupTableName"])["Table"]
         self.assertEqual(table["KeySchema"], [{"AttributeName": "dedup_key", "KeyType": "HASH"}])
 
-        updated = stack.deploy(**parameters | {"FastPath": "off", "DedupPeriodMinutes": "30", "HttpsFormat": "chat"})
+        updated = stack.deploy(**parameters | {"FastPath": "off", "HealthEvents": "off", "DedupPeriodMinutes": "30", "HttpsFormat": "chat"})
         self.assertEqual(updated["DedupTableName"], out["DedupTableName"])
         [function] = stack.client("lambda").list_functions()["Functions"]
         variables = function["Environment"]["Variables"]
@@ -203,7 +203,7 @@ class Deployed(unittest.TestCase):
         boundary = stack.client("iam").create_policy(PolicyName="boundary", PolicyDocument=json.dumps(everything))["Policy"]["Arn"]
         out = stack.deploy(
             Source="existing-bucket", LogBucketName=self.bucket(stack), LogKeyArn=logs, EncryptionKeyArn=own,
-            PermissionsBoundaryArn=boundary, FastPath="on", HttpsFormat="chat", DeniedAttempts="off", EnforcedDenials="off", SilenceHours="12",
+            PermissionsBoundaryArn=boundary, FastPath="on", HealthEvents="organization", HealthAccountId="210987654321", HttpsFormat="chat", DeniedAttempts="off", EnforcedDenials="off", SilenceHours="12",
             MemoryMiB="512", MaxInflatedMiB="100", LogRetentionDays="365", AlertEmail="a@example.com",
             OperationsEmail="o@example.com",
         )
@@ -299,6 +299,60 @@ class Deployed(unittest.TestCase):
         for topic in (out["AlertTopicArn"], out["OperationsTopicArn"]):
             self.assertEqual(len(stack.client("sns").list_subscriptions_by_topic(TopicArn=topic)["Subscriptions"]), 1)
 
+    def test_prove_with_a_health_event_receives_its_alert_unless_health_events_are_off(self):
+        stack = self.stack()
+        bucket = self.bucket(stack)
+        out = stack.deploy(Source="existing-bucket", LogBucketName=bucket)
+        stack.listen(out["AlertTopicArn"])
+        stack.listen(out["OperationsTopicArn"])
+        proved = stack.operate("prove", "quarantine-alert", "--health")
+        self.assertEqual(proved.returncode, 0, proved.stdout + proved.stderr)
+        self.assertIn("The alert arrived: TEST Credentials of IAM user proof-of-life-", proved.stdout)
+        self.assertIn("No alarm is in ALARM: ", proved.stdout)
+        off = stack.deploy(Source="existing-bucket", LogBucketName=bucket, HealthEvents="off")
+        self.assertEqual(off.keys() - out.keys() | out.keys() - off.keys(), {"HealthBusArn"})
+        refused = stack.operate("prove", "quarantine-alert", "--health")
+        self.assertEqual((refused.returncode, "HealthEvents=off" in refused.stderr), (1, True))
+
+    def test_health_events_of_an_organization_are_forwarded_to_their_own_bus(self):
+        stack = self.stack()
+        bucket = self.bucket(stack)
+        out = stack.deploy(
+            Source="existing-bucket", LogBucketName=bucket, HealthEvents="organization", HealthAccountId="210987654321"
+        )
+        name = out["HealthBusArn"].rsplit("/")[-1]
+        events, sqs = stack.client("events"), stack.client("sqs")
+        [rule] = events.list_rules(EventBusName=name)["Rules"]
+        [target] = events.list_targets_by_rule(Rule=rule["Name"], EventBusName=name)["Targets"]
+        self.assertEqual((target["Arn"], target["DeadLetterConfig"]["Arn"]), (out["DeliveryQueueArn"], out["DeadLetterQueueArn"]))
+
+        unpacked = stack.unpack()
+        (unpacked / "forwarder.json").write_text(local_aws.template(unpacked / "health-forwarder.yaml"))
+        stack.sam(
+            "deploy", "--template", unpacked / "forwarder.json", "--stack-name", "health-forwarder", "--resolve-s3",
+            "--no-progressbar", "--no-confirm-changeset", "--capabilities", "CAPABILITY_IAM",
+            "--parameter-overrides", f"HealthBusArn={out['HealthBusArn']}", "OperationsEmail=o@example.com",
+        )
+        [forwards] = [
+            rule for rule in events.list_rules()["Rules"] if rule["Name"].startswith("health-forwarder")
+        ]
+        [target] = events.list_targets_by_rule(Rule=forwards["Name"])["Targets"]
+        self.assertEqual(target["Arn"], out["HealthBusArn"])
+        self.assertTrue(target["RoleArn"] and target["DeadLetterConfig"]["Arn"])
+        [description] = stack.client("cloudformation").describe_stacks(StackName="health-forwarder")["Stacks"]
+        [queue] = [output["OutputValue"] for output in description["Outputs"] if output["OutputKey"] == "DeadLetterQueueUrl"]
+        self.assertIn("QueueArn", sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"])
+        # PutEvents refuses AWS's own sources, so what the rules would send is put into the queue.
+        alerts = stack.listen(out["AlertTopicArn"])
+        event = (ROOT / "tests/cases/health/organization-view.json").read_text()
+        self.assertTrue(matches(json.loads(forwards["EventPattern"]), json.loads(event)))
+        sqs.send_message(QueueUrl=out["DeliveryQueueUrl"], MessageBody=event)
+        alert = json.loads(stack.receive(alerts) or "null")
+        self.assertEqual((alert["outcome"], alert["accountId"]), ("exposed", "111122223333"))
+        for name in ("health-forwarder", "quarantine-alert"):
+            stack.sam("delete", "--stack-name", name, "--no-prompts", "--region", local_aws.REGION)
+        self.assertEqual([rule for rule in events.list_rules()["Rules"] if "EventPattern" in rule], [])
+
     def test_alarms_that_nobody_was_told_of_fail_the_check(self):
         stack = self.stack()
         stack.deploy(Source="existing-bucket", LogBucketName=self.bucket(stack))
@@ -378,6 +432,20 @@ class Deployed(unittest.TestCase):
                 if not alerted:
                     # The delivery returns to the queue and is redelivered.
                     self.assertEqual(json.loads(stack.receive(alerts))["entity"]["name"], user)
+
+
+def matches(pattern, event):
+    """Whether an event matches a pattern of EventBridge that has values and prefixes only."""
+
+    def is_one(allowed, value):
+        return any(
+            str(value).startswith(each["prefix"]) if isinstance(each, dict) else value == each for each in allowed
+        )
+
+    return all(
+        matches(inner, event.get(name, {})) if isinstance(inner, dict) else is_one(inner, event.get(name))
+        for name, inner in pattern.items()
+    )
 
 
 def without(policy, action):

@@ -33,7 +33,8 @@ quarantine-alert {version} for {architecture}: deployed with the AWS SAM CLI, wi
 
 AWS CloudShell has all that these need. `sam deploy` asks for the parameters; Source has no default. Confirm the
 subscriptions of AlertEmail and OperationsEmail before `prove`. packaged.yaml is the same template for other tools, such as
-Terraform: put function.zip into a bucket of the stack's Region, and name it in CodeBucket and CodeKey.
+Terraform: put function.zip into a bucket of the stack's Region, and name it in CodeBucket and CodeKey. health-forwarder.yaml
+forwards events of AWS Health from other Regions, or from the account that receives those of the organization.
 
 {repository}/blob/v{version}/docs/deploy.md
 """
@@ -114,6 +115,7 @@ def function(bootstrap, architecture, folder):
         "template.yaml": template(architecture, "function.zip").encode(),
         "packaged.yaml": packaged(architecture).encode(),
         "function.zip": zipped(pathlib.Path(bootstrap).read_bytes()),
+        "health-forwarder.yaml": (ROOT / "health-forwarder.yaml").read_bytes(),
         "operate.py": (ROOT / "tools/operate.py").read_bytes(),
         "README": README.format(version=version, architecture=architecture, repository=cargo("repository")).encode(),
         "LICENSE": (ROOT / "LICENSE").read_bytes(),

@@ -118,7 +118,7 @@ def template(path=ROOT / "template.yaml", code_uri=None):
     if code_uri:
         whole["Resources"]["Function"]["Properties"]["CodeUri"] = code_uri
     for name in REFUSED:
-        del whole["Resources"][name]
+        whole["Resources"].pop(name, None)
     # MiniStack does not support TLS, so the TlsOnly statements would deny every request.
     return json.dumps(whole).replace('{"aws:SecureTransport": false}', '{"aws:SecureTransport": true}')
 

@@ -2,6 +2,7 @@
 
     python3 operate.py enable-eventbridge BUCKET [--yes]     Enable the bucket's EventBridge notifications
     python3 operate.py prove STACK [PREFIX]     Send a test record through the pipeline, wait for its alert, check the alarms
+    python3 operate.py prove STACK --health     Do the same with a made event of AWS Health
     python3 operate.py alarms STACK     Check the alarms only
     python3 operate.py redrive STACK     Move all deliveries from the dead-letter queue to the delivery queue
     python3 operate.py output STACK NAME     Print an output of the stack
@@ -9,8 +10,10 @@
 Credentials and region are those of the AWS CLI. PREFIX is the part of the bucket's keys before `AWSLogs/`.
 """
 
+import contextlib
 import datetime
 import difflib
+import email.utils
 import gzip
 import json
 import secrets
@@ -67,10 +70,11 @@ def outputs(stack):
     return {output["OutputKey"]: output["OutputValue"] for output in description["Outputs"]}
 
 
-def prove(stack, prefix=""):
-    """Puts a log file of account 000000000000 into the bucket and waits for its alert, which all subscribers receive. Then checks
-    the alarms."""
+def prove(stack, prefix="", health=False):
+    """Sends evidence of account 000000000000 and waits for its alert, which all subscribers receive. Then checks the alarms."""
     out, sns = outputs(stack), boto3.client("sns")
+    if health and "HealthBusArn" not in out:
+        sys.exit(f"Stack {stack} has HealthEvents=off, so no event of AWS Health reaches it. Deploy it with HealthEvents=this-account.")
     for name, what in (("AlertTopicArn", "alerts"), ("OperationsTopicArn", "alarms")):
         attributes = sns.get_topic_attributes(TopicArn=out[name])["Attributes"]
         if int(attributes["SubscriptionsConfirmed"]) == 0:
@@ -81,27 +85,13 @@ def prove(stack, prefix=""):
             )
     with Listener(sns, out["AlertTopicArn"], "MessageBody") as body:
         with Listener(sns, out["AlertTopicArn"], "MessageAttributes") as attributes:
-            key, name, text = proof(prefix)
-            s3 = boto3.client("s3")
-            try:
-                s3.put_object(Bucket=out["LogBucket"], Key=key, Body=gzip.compress(text.encode()))
-            except botocore.exceptions.ClientError as error:
-                sys.exit(
-                    f"Cannot put s3://{out['LogBucket']}/{key}: {error}. Use credentials that have s3:PutObject on it,"
-                    " or use the stronger proof in docs/operate.md."
-                )
-            print(f"Put s3://{out['LogBucket']}/{key}; waiting up to {LONGEST_SECONDS} s for its alert.")
-            try:
+            with (health_event(out) if health else log_file(out, prefix)) as (name, what, checks):
+                print(f"{what}; waiting up to {LONGEST_SECONDS} s for its alert.")
                 alert = body.wait(LONGEST_SECONDS, name)
-            finally:
-                # In a versioned bucket, the old version remains.
-                s3.delete_object(Bucket=out["LogBucket"], Key=key)
             if alert is None:
                 sys.exit(
-                    f"No alert arrived within {LONGEST_SECONDS} s for s3://{out['LogBucket']}/{key}. Check that"
-                    " EventBridge notifications are enabled for the bucket, or that the log topic notifies of objects"
-                    f" that others put. Then check the dead-letter queue {out['DeadLetterQueueUrl']} and the function's"
-                    f" log {out['LogGroupName']}."
+                    f"{what}, but no alert arrived within {LONGEST_SECONDS} s. {checks} the dead-letter queue"
+                    f" {out['DeadLetterQueueUrl']} and the function's log {out['LogGroupName']}."
                 )
             print(f"The alert arrived: {alert['title']}")
             if attributes.wait(10, name) is None:
@@ -109,6 +99,62 @@ def prove(stack, prefix=""):
             else:
                 print("Subscription filters work on the message body and on the message attributes.")
     alarms(stack, LONGEST_SECONDS)
+
+
+@contextlib.contextmanager
+def log_file(out, prefix):
+    """Puts a log file into the bucket for the duration of the block."""
+    key, name, text = proof(prefix)
+    s3 = boto3.client("s3")
+    try:
+        s3.put_object(Bucket=out["LogBucket"], Key=key, Body=gzip.compress(text.encode()))
+    except botocore.exceptions.ClientError as error:
+        sys.exit(
+            f"Cannot put s3://{out['LogBucket']}/{key}: {error}. Use credentials that have s3:PutObject on it,"
+            " or use the stronger proof in docs/operate.md."
+        )
+    try:
+        yield name, f"Put s3://{out['LogBucket']}/{key}", (
+            "Check that EventBridge notifications are enabled for the bucket, or that the log topic notifies of objects that"
+            " others put. Then check"
+        )
+    finally:
+        # In a versioned bucket, the old version remains.
+        s3.delete_object(Bucket=out["LogBucket"], Key=key)
+
+
+@contextlib.contextmanager
+def health_event(out):
+    """Sends an event of AWS Health to the delivery queue. EventBridge accepts events of AWS's services from nobody else."""
+    now, name = datetime.datetime.now(datetime.timezone.utc), f"proof-of-life-{secrets.token_hex(4)}"
+    code, http_time = "AWS_RISK_PROOF_OF_LIFE", email.utils.format_datetime(now.replace(microsecond=0), usegmt=True)
+    event = {
+        "version": "0",
+        "id": secrets.token_hex(16),
+        "detail-type": "AWS Health Event",
+        "source": "aws.health",
+        "account": PROOF_ACCOUNT,
+        "time": now.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "region": boto3.session.Session().region_name,
+        "resources": [],
+        "detail": {
+            "eventArn": f"arn:aws:health:global::event/RISK/{code}/{code}_{name}",
+            "service": "RISK",
+            "communicationId": name,
+            "statusCode": "open",
+            "eventRegion": "global",
+            "eventTypeCode": code,
+            "startTime": http_time,
+            "lastUpdatedTime": http_time,
+            "affectedAccount": PROOF_ACCOUNT,
+            "affectedEntities": [],
+            "page": "1",
+            "totalPages": "1",
+            "eventMetadata": {"accountId": PROOF_ACCOUNT, "userName": name},
+        },
+    }
+    boto3.client("sqs").send_message(QueueUrl=out["DeliveryQueueUrl"], MessageBody=json.dumps(event))
+    yield name, f"Sent a made event of AWS Health to {out['DeliveryQueueUrl']}", "Check"
 
 
 def alarms(stack, seconds=0):
@@ -244,6 +290,8 @@ def main():
     command, *arguments = sys.argv[1:] or [""]
     if command == "enable-eventbridge" and arguments[1:] in ([], ["--yes"]) and arguments:
         enable_eventbridge(arguments[0], "--yes" in arguments)
+    elif command == "prove" and arguments[1:] == ["--health"]:
+        prove(arguments[0], health=True)
     elif command == "prove" and len(arguments) in (1, 2):
         prove(*arguments)
     elif command == "alarms" and len(arguments) == 1:

@@ -1,6 +1,7 @@
 """template.yaml as CloudFormation sees it, after the SAM transform and with its conditions evaluated.
 
     python tools/template.py resolve [PARAMETER=VALUE ...]     Print what these parameters create, as JSON
+    python tools/template.py forwarder [PARAMETER=VALUE ...]     Do the same for health-forwarder.yaml
     python tools/template.py combinations     Evaluate every combination of the conditions and lint each kind of result
 """
 
@@ -43,6 +44,18 @@ SOURCES = {
     },
     "new-trail": {},
 }
+
+
+HEALTH = {
+    "off": {"HealthEvents": "off"},
+    "this-account": {},
+    "organization": {"HealthEvents": "organization"},
+    "another account": {"HealthEvents": "organization", "HealthAccountId": "210987654321"},
+}
+
+
+def forwarder():
+    return yaml_parse((ROOT / "health-forwarder.yaml").read_text())
 
 
 def transformed():
@@ -118,11 +131,11 @@ def resolve(template, parameters):
     def condition_of(each):
         return "Condition" not in each or condition(each["Condition"])
 
-    resources = wanted("Resources")
-    for each in resources.values():
+    resources, outputs = wanted("Resources"), wanted("Outputs")
+    for each in [*resources.values(), *outputs.values()]:
         each.pop("Condition", None)
         each.get("Metadata", {}).pop("SamResourceId", None)
-    return {"Resources": resources, "Outputs": wanted("Outputs")}
+    return {"Resources": resources, "Outputs": outputs}
 
 
 def dangling(template):
@@ -151,17 +164,17 @@ def dangling(template):
 
 def combinations():
     template, kinds, count = transformed(), {}, 0
-    for source, needed in SOURCES.items():
+    for (source, needed), (health, more) in itertools.product(SOURCES.items(), HEALTH.items()):
         for chosen in itertools.product([False, True], repeat=len(GIVEN)):
-            given = {name: value for (name, value), yes in zip(GIVEN.items(), chosen) if yes}
+            given = more | {name: value for (name, value), yes in zip(GIVEN.items(), chosen) if yes}
             resolved = resolve(template, {"Source": source} | needed | given)
             count += 1
             if dangling(resolved):
                 sys.exit(f"with Source={source} and {given}, template.yaml references, but lacks, {dangling(resolved)}")
             # The other parameters only set a value or add an email subscription, which nothing references. The last
             # template of each kind has all of them set.
-            kind = source, *(name in given for name in ("FastPath", "LogKeyArn", "EncryptionKeyArn"))
-            kinds[kind] = resolved
+            kinds[source, *(name in given for name in ("FastPath", "LogKeyArn", "EncryptionKeyArn"))] = resolved
+            kinds[source, health] = resolved
     for kind, resolved in kinds.items():
         text = json.dumps({"AWSTemplateFormatVersion": "2010-09-09"} | resolved)
         matches = cfnlint.api.lint(text, regions=["us-east-1"])
@@ -175,6 +188,8 @@ def main():
     match sys.argv[1:]:
         case ["resolve", *pairs]:
             print(json.dumps(resolve(transformed(), dict(pair.split("=", 1) for pair in pairs))))
+        case ["forwarder", *pairs]:
+            print(json.dumps(resolve(forwarder(), dict(pair.split("=", 1) for pair in pairs))))
         case ["combinations"]:
             combinations()
         case _:

@@ -1,6 +1,7 @@
 //! Measures the CPU time of the function's scan, of the limit and of other tools' methods, on the same files in the same
 //! run, in alternating rounds. Every figure is a ratio to the limit.
 
+mod bucket;
 mod made;
 
 use std::{
@@ -49,6 +50,7 @@ fn main() {
                 fs::write(path, file).expect("a folder to write to");
             }
         }
+        ["serve", folder] => bucket::serve(folder),
         ["scan", folder] => {
             let rules = Rules::all();
             let needles = rules.needles();
@@ -59,7 +61,9 @@ fn main() {
             read(folder).iter().for_each(|file| limit(file));
         }
         [folder] => ratios(read(folder)),
-        _ => panic!("quarantine-alert-benches [FOLDER | made FOLDER | archive FOLDER | scan FOLDER | limit FOLDER]"),
+        _ => panic!(
+            "quarantine-alert-benches [FOLDER | made FOLDER | archive FOLDER | serve FOLDER | scan FOLDER | limit FOLDER]"
+        ),
     }
 }
 

@@ -26,6 +26,8 @@ pub struct Coverage {
     inflated_bytes: u64,
     /// Files and objects that are not log files, or not wanted.
     pub skipped: u64,
+    /// Log files that an earlier search has read, and that this one does not need.
+    passed_over: u64,
     /// The first files that were not read, each with its reason.
     unread: Vec<String>,
     unread_count: u64,
@@ -47,7 +49,7 @@ impl Coverage {
     }
 
     pub fn done(&self) -> u64 {
-        self.scanned + self.empty + self.skipped + self.unread_count
+        self.scanned + self.empty + self.skipped + self.passed_over + self.unread_count
     }
 
     pub fn bytes(&self) -> u64 {
@@ -57,7 +59,7 @@ impl Coverage {
     /// A file of this target was read, or not.
     pub fn ended(&mut self, target: usize, log_file: &LogFile, end: &FileEnd) {
         match end {
-            FileEnd::Scanned(Scanned { bytes, inflated_bytes, records }) => {
+            FileEnd::Scanned(Scanned { bytes, inflated_bytes, records, .. }) => {
                 self.is_accounted[target] = true;
                 let is_empty = *records == Records::EmptyList;
                 self.scanned += u64::from(!is_empty);
@@ -75,6 +77,25 @@ impl Coverage {
             FileEnd::Skipped(_) => self.skipped += 1,
             FileEnd::NotRead(not_read) => self.unread(target, not_read.to_string()),
         }
+    }
+
+    /// An earlier search has read a log file of this target.
+    pub fn pass_over(&mut self, target: usize) {
+        self.is_accounted[target] = true;
+        self.passed_over += 1;
+    }
+
+    /// Adds what a second search over the same log files could not read.
+    pub fn with_second(mut self, second: Coverage) -> Coverage {
+        let known = self.unread_count;
+        for line in second.unread {
+            // Beyond those that are named, nobody knows whether it is the same.
+            if known <= MAX_NAMED as u64 && !self.unread.contains(&line) {
+                self.unread_count += 1;
+                self.unread.push(line);
+            }
+        }
+        Coverage { seconds: self.seconds + second.seconds, stopped: self.stopped.or(second.stopped), ..self }
     }
 
     /// Something of this target was not read.

@@ -60,10 +60,6 @@ impl Output {
         Output::open(None, Color::Auto)
     }
 
-    pub fn is_terminal(&self) -> bool {
-        self.look.is_fitted
-    }
-
     pub fn look(&self) -> Look {
         self.look
     }

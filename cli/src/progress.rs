@@ -25,7 +25,7 @@ pub fn plural<N: TryInto<u64>>(number: N, noun: &str) -> String {
     let number_of = HumanCount(number);
     match noun {
         _ if number == 1 => format!("{number_of} {noun}"),
-        "identity" => format!("{number_of} identities"),
+        "identity" | "other identity" => format!("{number_of} {}ies", &noun[..noun.len() - 1]),
         _ if noun.ends_with(['s', 'h']) => format!("{number_of} {noun}es"),
         _ => format!("{number_of} {noun}s"),
     }

@@ -7,7 +7,7 @@ use quarantine_alert::{
         error::{FileEnd, SourceError},
         reader::Reader,
     },
-    scan::Needles,
+    scan::{Needles, Scanned},
     trail::log_file::LogFile,
 };
 use tokio::{
@@ -24,7 +24,7 @@ use crate::{
     source::{
         Target,
         disk::Disk,
-        feed::{Feed, FromSource, Judge, Tally},
+        feed::{Feed, FromSource, Judge, Select, Tally},
         file,
         s3::Bucket,
     },
@@ -44,12 +44,25 @@ pub trait Sink {
     /// The search must end, for this reason.
     fn take(&mut self, wanted: Self::Wanted, log_file: Arc<LogFile>) -> Result<(), String>;
 
+    /// Which log files are read.
+    fn select(&self) -> Select {
+        None
+    }
+
+    /// Whether nearly every log file has something wanted, so that a large object is not downloaded a second time for it.
+    fn finds_much(&self) -> bool {
+        false
+    }
+
     /// A log file was read to its end.
-    fn scanned(&mut self, _log_file: &LogFile) {}
+    fn scanned(&mut self, _log_file: &LogFile, _scanned: &Scanned) {}
 
     /// The result so far, for the progress bar.
     fn note(&self) -> String;
 }
+
+/// The most messages from sources that wait for the sink.
+const MAX_WAITING: usize = 64;
 
 /// Reads what the targets contain. Something that cannot be read is named in the coverage, and stops nothing else.
 pub async fn search<S: Sink>(
@@ -61,8 +74,16 @@ pub async fn search<S: Sink>(
 ) -> (Coverage, Sources) {
     let mut coverage = Coverage::of_targets(targets.len());
     let tally = Arc::new(Tally::default());
-    let (out, mut results) = channel(1024);
-    let feed = Feed { needles, filter: filter.clone(), tally: tally.clone(), judge: sink.judge(), out };
+    let (out, mut results) = channel(MAX_WAITING);
+    let feed = Feed {
+        needles,
+        filter: filter.clone(),
+        tally: tally.clone(),
+        judge: sink.judge(),
+        select: sink.select(),
+        finds_much: sink.finds_much(),
+        out,
+    };
     let (mut running, sources) = Running::start(targets, feed, &mut coverage).await;
 
     let mut progress = Progress::new();
@@ -102,10 +123,12 @@ fn take<S: Sink>(found: FromSource<S::Wanted>, sink: &mut S, coverage: &mut Cove
                 coverage.stopped = Some(reason);
             }
         }
+        FromSource::Batch(batch) => batch.into_iter().for_each(|found| take(found, sink, coverage)),
+        FromSource::PassedOver { target } => coverage.pass_over(target),
         FromSource::End { target, log_file, end } => {
             coverage.ended(target, &log_file, &end);
-            if let FileEnd::Scanned(_) = end {
-                sink.scanned(&log_file);
+            if let FileEnd::Scanned(scanned) = &end {
+                sink.scanned(&log_file, scanned);
             }
         }
     }

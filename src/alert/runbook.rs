@@ -4,6 +4,8 @@
 //! own grammar, in single quotes and after a `=`, since a name may begin with `-`. Otherwise it contains a placeholder in
 //! capitals.
 
+mod root;
+
 use std::fmt::Write;
 
 use time::Duration;
@@ -45,11 +47,14 @@ pub(super) fn text(steps: &[Step]) -> String {
     text
 }
 
-/// The number of the step that searches the logs. The email refers to it.
+/// The number of the step that searches the logs, unless the runbook is that of root. The email refers to it.
 pub const SEARCH_STEP: usize = 6;
 
 /// `log_file` contains the record.
 pub(super) fn steps(matched: &Match, log_file: Option<&LogFile>) -> Vec<Step> {
+    if matched.outcome == Outcome::Exposed && matched.facts.entity.kind != EntityType::User {
+        return root::steps(matched, log_file);
+    }
     let is_inline = matched.policy.as_ref().is_some_and(|policy| policy.arn.is_none());
     let detach = if is_inline { "delete" } else { "detach" };
     vec![
@@ -57,22 +62,31 @@ pub(super) fn steps(matched: &Match, log_file: Option<&LogFile>) -> Vec<Step> {
         deactivate(matched),
         end_sessions(matched),
         contain(matched),
-        Step::new(format!("Open the AWS support case about the key: {}", console::support(&matched.facts.partition))),
+        support_case(matched),
         search(matched, log_file),
-        Step::new(
-            "Remove everything that was created: users, access keys, login profiles, roles, instances, functions, email \
-             identities.",
-        ),
+        remove(),
         Step::new("Rotate the credentials and redeploy the workloads that used them. Find out where the key leaked."),
         Step::new("Answer the support case."),
         Step::new(match matched.outcome {
             Outcome::Enforced => {
                 "Only now detach the quarantine policy, from the user's group if it is attached to that."
             }
+            Outcome::Exposed => "Only now detach the quarantine policy, if one is attached.",
             _ => "Only now detach the quarantine policy.",
         })
         .with(policy_command(matched, detach)),
     ]
+}
+
+fn support_case(matched: &Match) -> Step {
+    Step::new(format!("Open the AWS support case about the key: {}", console::support(&matched.facts.partition)))
+}
+
+fn remove() -> Step {
+    Step::new(
+        "Remove everything that was created: users, access keys, login profiles, roles, instances, functions, email \
+         identities.",
+    )
 }
 
 /// The commands run in whichever account the shell is in.
@@ -108,7 +122,7 @@ fn deactivate(matched: &Match) -> Step {
             "Find out who attached the policy: AWS attaches it only to users. Instead of this and the next step, AWS's \
              runbook AWSSupport-ContainIAMPrincipal (Systems Manager, Automation) can contain the role.",
         ),
-        EntityType::Unknown => {
+        EntityType::Root | EntityType::Unknown => {
             Step::new("Find out from the record whose credentials they are, and deactivate ALL active access keys of that user.")
         }
     }
@@ -142,7 +156,7 @@ fn end_sessions(matched: &Match) -> Step {
             Step::new(format!("{why} End those issued until now. This interrupts every workload that uses them."))
                 .with([command(kind)])
         }
-        EntityType::Group | EntityType::Unknown => Step::new(
+        EntityType::Group | EntityType::Root | EntityType::Unknown => Step::new(
             "End the sessions of these users, and of the roles that they have assumed (IAM console, role, Revoke sessions): \
              temporary credentials outlive a key.",
         ),
@@ -154,6 +168,10 @@ fn contain(matched: &Match) -> Step {
         Outcome::Quarantined | Outcome::Enforced => {
             Step::new("Leave the quarantine policy attached until the support case is answered.")
         }
+        Outcome::Exposed => Step::new(
+            "Attach a quarantine policy, unless AWS has already done so. It denies some actions until the keys are inactive.",
+        )
+        .with(policy_command(matched, "attach")),
         Outcome::Failed => Step::new(
             "Attach the policy that could not be attached. It denies some actions until the keys are inactive.",
         )
@@ -170,36 +188,46 @@ fn contain(matched: &Match) -> Step {
 
 fn search(matched: &Match, log_file: Option<&LogFile>) -> Step {
     let key = own_key(matched);
-    let since = matched.facts.event_time.map(|time| rfc3339(time - Duration::HOUR * 24));
+    let region = matched.facts.region.identifier().filter(|region| !["unknown", "global"].contains(region));
+    let lookup = format!(
+        "aws cloudtrail lookup-events --region={}{} --lookup-attributes AttributeKey=AccessKeyId,AttributeValue={key}",
+        quoted(region, "REGION"),
+        since(matched).map_or(String::new(), |since| format!(" --start-time='{since}'")),
+    );
+    Step::new(
+        "Find out what the key did, from 24 hours before the event, in all Regions. Follow every AssumeRole call. CloudTrail's \
+         event history (lookup-events) needs no trail, but has 90 days, and shows one Region at a time.",
+    )
+    .with([trace(matched, log_file, &key), lookup])
+}
+
+fn since(matched: &Match) -> Option<String> {
+    matched.facts.event_time.map(|time| rfc3339(time - Duration::HOUR * 24))
+}
+
+/// The command that follows these identities, already quoted.
+fn trace(matched: &Match, log_file: Option<&LogFile>, identities: &str) -> String {
     let bucket = match log_file {
         Some(LogFile::S3(object)) => {
             Untrusted::new(&object.bucket).bucket_name().map(|bucket| format!("s3://{bucket}"))
         }
         Some(LogFile::Disk(_) | LogFile::Stdin) | None => None,
     };
-    let trace = format!(
-        "quarantine-scan trace {key}{} {}",
-        since.as_ref().map_or(String::new(), |since| format!(" --since='{since}'")),
+    format!(
+        "quarantine-scan trace {identities}{} {}",
+        since(matched).map_or(String::new(), |since| format!(" --since='{since}'")),
         quoted(bucket.as_deref(), "s3://LOG_BUCKET"),
-    );
-    let region = matched.facts.region.identifier().filter(|region| *region != "unknown");
-    let region = quoted(region, "REGION");
-    let lookup = format!(
-        "aws cloudtrail lookup-events --region={region}{} --lookup-attributes AttributeKey=AccessKeyId,AttributeValue={key}",
-        since.as_ref().map_or(String::new(), |since| format!(" --start-time='{since}'")),
-    );
-    Step::new(
-        "Find out what the key did, from 24 hours before the event, in all Regions. Follow every AssumeRole call. CloudTrail's \
-         event history (lookup-events) needs no trail, but has 90 days, and shows one Region at a time.",
     )
-    .with([trace, lookup])
 }
 
 /// The entity's own long-term key. A temporary one cannot be deactivated, and another's must not be.
 fn own_key(matched: &Match) -> String {
-    let key = matched.facts.actor.access_key_id.as_ref().filter(|_| matched.facts.entity.is_actor);
-    let key = key.and_then(Untrusted::access_key_id).filter(|key| key.starts_with("AKIA"));
-    quoted(key, "ACCESS_KEY_ID")
+    quoted(known_key(matched), "ACCESS_KEY_ID")
+}
+
+fn known_key(matched: &Match) -> Option<&str> {
+    let key = matched.facts.actor.access_key_id.as_ref().filter(|_| matched.facts.entity.owns_key);
+    key.and_then(Untrusted::access_key_id).filter(|key| key.starts_with("AKIA"))
 }
 
 fn name(matched: &Match) -> String {
@@ -208,7 +236,10 @@ fn name(matched: &Match) -> String {
 
 /// `None` for attaching an inline policy, which would need its document.
 fn policy_command(matched: &Match, verb: &str) -> Option<String> {
-    let kind = Some(matched.facts.entity.kind).filter(|kind| *kind != EntityType::Unknown)?;
+    let kind = matched.facts.entity.kind;
+    if matches!(kind, EntityType::Root | EntityType::Unknown) {
+        return None;
+    }
     let name = name(matched);
     let policy = match &matched.policy {
         Some(Policy { arn: Some(arn), .. }) => format!("--policy-arn={}", quoted(arn.arn(), "POLICY_ARN")),

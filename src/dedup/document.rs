@@ -248,12 +248,29 @@ impl Document {
     }
 }
 
-/// Whether a dedup key is of a removal. Names in it have no colon.
+/// Whether a dedup key is of a removal.
 fn is_removal(dedup_key: &str) -> bool {
-    dedup_key.contains(":removed")
+    outcome(dedup_key).is_some_and(|(outcome, _)| outcome == "removed")
 }
 
 /// Whether an incident counts toward the flood bound: anyone can prompt it.
 pub(super) fn is_counted(dedup_key: &str) -> bool {
-    is_removal(dedup_key) || dedup_key.contains(":by-hand") || dedup_key.contains(":enforced")
+    outcome(dedup_key).is_some_and(|(outcome, rest)| match outcome {
+        "removed" | "enforced" => true,
+        _ => rest.is_some_and(|rest| rest.split(':').next() == Some("by-hand")),
+    })
+}
+
+/// The outcome in a dedup key, and what follows it. Before it are rule, account, entity type and name, and any of these names may
+/// be that of an outcome, too. A fingerprint has a colon.
+fn outcome(dedup_key: &str) -> Option<(&str, Option<&str>)> {
+    const OUTCOMES: [&str; 6] = ["quarantined", "failed", "removed", "denied", "enforced", "exposed"];
+    let mut rest = dedup_key.splitn(5, ':').nth(4)?;
+    loop {
+        let (part, after) = rest.split_once(':').map_or((rest, None), |(part, after)| (part, Some(after)));
+        if OUTCOMES.contains(&part) {
+            return Some((part, after));
+        }
+        rest = after?;
+    }
 }

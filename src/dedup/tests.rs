@@ -244,6 +244,22 @@ fn the_stored_form_of_a_document_is_stable() {
 }
 
 #[test]
+fn a_user_may_have_the_name_of_an_outcome() {
+    for name in ["removed", "removed-2025", "enforced", "by-hand", "sha256:0123456789abcdef0123456789abcdef"] {
+        let quarantined = format!("rule:1:user:{name}:quarantined");
+        assert!(!is_counted(&quarantined), "{name}");
+        assert!(
+            is_counted(&format!("{quarantined}:by-hand")) && is_counted(&format!("rule:1:user:{name}:removed:r-1"))
+        );
+        // A removal ends the incident, so that the next quarantine alerts.
+        let removal = IncidentKey { dedup_key: format!("rule:1:user:{name}:removed:r-1"), ..removal(NOW + MINUTE) };
+        let document = alerted(&[key(&quarantined, NOW), removal]);
+        let again = decide(&document, &key(&quarantined, NOW + 2 * MINUTE));
+        assert!(matches!(again, Decision::Claim { .. }), "{name}: {again:?}");
+    }
+}
+
+#[test]
 fn no_number_in_a_stored_document_overflows() {
     let stored = |version: u64, incidents: serde_json::Value| {
         let document = serde_json::json!({

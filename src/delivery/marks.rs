@@ -13,6 +13,7 @@ pub enum Shape {
     ObjectCreated,
     CloudTrailRecord,
     CloudTrailNotification,
+    Health,
     /// It has a known mark, and names no log file.
     NothingToDo,
 }
@@ -36,6 +37,7 @@ pub fn shape(fields: &Fields<'_>) -> Option<Shape> {
             "" => None,
             _ => Some(Shape::NothingToDo),
         },
+        (_, Some("aws.health")) => Some(Shape::Health),
         (_, Some("aws.config")) => Some(Shape::NothingToDo),
         _ => None,
     }

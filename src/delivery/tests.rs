@@ -27,6 +27,7 @@ fn shown(payload: &str) -> Vec<String> {
     let shown = |content| match content {
         Ok(Delivered::LogFile(object)) => format!("{object}"),
         Ok(Delivered::Record(record)) => format!("record {}", record.get().len()),
+        Ok(Delivered::Health(event)) => format!("health {}", event.event_type_code.visible(99)),
         Ok(Delivered::NothingToDo) => "nothing to do".into(),
         Err(error) => format!("{error}"),
     };
@@ -59,6 +60,21 @@ fn every_envelope_is_unwrapped_to_the_same_log_file() {
 fn eventbridge_delivers_a_record_alone() {
     let [record] = decoded("sqs-eventbridge-cloudtrail-record").try_into().unwrap();
     assert!(record.starts_with("record "));
+}
+
+#[test]
+fn an_event_of_aws_health_is_delivered_in_every_envelope() {
+    for name in ["eventbridge-health", "sqs-eventbridge-health", "sqs-sns-eventbridge-health"] {
+        assert_eq!(decoded(name), ["health AWS_RISK_CREDENTIALS_EXPOSED"], "{name}");
+    }
+    // A call to AWS Health is a record like any other.
+    let call =
+        r#"{"source":"aws.health","detail":{"eventSource":"health.amazonaws.com","eventName":"DescribeEvents"}}"#;
+    assert!(error(call).starts_with("record "), "{}", error(call));
+    // What cannot be understood must not mean that nothing happened.
+    let without_code = r#"{"source":"aws.health","detail":{"service":"RISK","eventTypeCode":null}}"#;
+    let expected = "the delivery looks like an event of AWS Health, but has no detail.eventTypeCode";
+    assert_eq!(error(without_code), expected);
 }
 
 #[test]

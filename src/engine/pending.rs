@@ -24,7 +24,7 @@ pub struct PendingMatch {
     pub key: IncidentKey,
     /// Identifies the claims of this match.
     pub token: String,
-    /// The log file that contains the record. `None` if EventBridge delivered the record alone.
+    /// The log file that contains the record. `None` if EventBridge delivered the record, or an event of AWS Health.
     pub log_file: Option<Arc<LogFile>>,
 }
 
@@ -42,8 +42,8 @@ impl PendingMatch {
             entity: matched.entity_key(),
             dedup_key: matched.dedup_key(now),
             event_time: matched.facts.event_time.map_or(0, OffsetDateTime::unix_timestamp),
-            has_window: matched.usable_time(now).is_some(),
-            by_aws: matched.facts.actor.is_aws(),
+            has_window: matched.has_window(now),
+            by_aws: matched.is_by_aws(),
         };
         PendingMatch { key, token: token(), matched, log_file }
     }
@@ -71,8 +71,12 @@ impl PendingMatch {
         2 * self.matched.facts.evidence.raw.get().len() + 1024
     }
 
-    /// Where the record comes from, for a log line.
+    /// Where the evidence comes from, for a log line.
     pub fn origin(&self) -> String {
-        self.log_file.as_ref().map_or_else(|| "a record that EventBridge delivered".into(), |file| file.to_string())
+        match (&self.log_file, &self.matched.facts.evidence.notice) {
+            (Some(file), _) => file.to_string(),
+            (None, Some(_)) => "an event of AWS Health".into(),
+            (None, None) => "a record that EventBridge delivered".into(),
+        }
     }
 }

@@ -94,7 +94,7 @@ impl Reader {
     pub async fn scan<T>(
         &self,
         object: S3Object,
-        number: usize,
+        (number, passes): (usize, Passes),
         places: Option<Places>,
         needles: &Needles,
         judge: impl Fn(&Arc<LogFile>, Candidate) -> Option<T>,
@@ -102,7 +102,7 @@ impl Reader {
     ) -> (Arc<LogFile>, FileEnd) {
         let handling = object.handling();
         let mut log_file = Arc::new(LogFile::S3(object.clone()));
-        let mut reading = self.read(object, number, needles, Passes::Two);
+        let mut reading = self.read(object, number, needles, passes);
         reading.places = places;
         let end = loop {
             match reading.next().await {

@@ -12,7 +12,7 @@ const NAMESPACE: &str = "QuarantineAlert";
 /// Counts of one invocation.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// Test events, messages of AWS Config, and others that name no new object.
+    /// Test events, messages of AWS Config, health events that are not about exposed credentials, and others that need no work.
     pub without_work: u64,
     pub files_scanned: u64,
     pub files_skipped: u64,

@@ -27,6 +27,7 @@ use crate::{
     dedup::IncidentKey,
     delivery::{Delivered, Delivery},
     engine::{error::FileEnd, pending::PendingMatch, reader::Reader},
+    rule::Exposures,
     scan::{Fault, unwrap},
     trail::log_file::{Handling, LogFile, S3Object},
 };
@@ -53,6 +54,8 @@ pub(super) struct MatchQueue {
     found: mpsc::Receiver<FromScan>,
     /// Matches of calls that AWS made, and CRITICAL ones. They go first, since there may not be time for all.
     urgent: VecDeque<QueuedMatch>,
+    /// The events of AWS Health, with the number of their items. They are urgent, too.
+    exposures: VecDeque<(usize, Exposures)>,
     ready: VecDeque<QueuedMatch>,
     waiting: Vec<(Instant, QueuedMatch)>,
     /// Suppressed matches of calls that AWS made. A removal that is still to be found may have ended their incident.
@@ -82,6 +85,7 @@ impl MatchQueue {
             scans: Vec::new(),
             found,
             urgent: VecDeque::new(),
+            exposures: VecDeque::new(),
             ready: VecDeque::new(),
             waiting: Vec::new(),
             suppressed: Vec::new(),
@@ -94,6 +98,10 @@ impl MatchQueue {
                 match delivered {
                     Ok(Delivered::Record(raw)) => queue.lone_record(number, raw.get(), detector),
                     Ok(Delivered::LogFile(object)) => objects.push((number, object)),
+                    Ok(Delivered::Health(event)) => match Exposures::of(*event) {
+                        Some(exposures) => queue.exposed(number, exposures),
+                        None => queue.report.without_work(),
+                    },
                     Ok(Delivered::NothingToDo) => queue.report.without_work(),
                     Err(error) => queue.report.fail(number, error.into()),
                 }
@@ -125,13 +133,32 @@ impl MatchQueue {
         }
     }
 
+    /// An event of AWS Health, whose matches are made when it is their turn.
+    fn exposed(&mut self, item: usize, exposures: Exposures) {
+        self.report.expect_matches(item, exposures.len() as u64);
+        self.exposures.push_back((item, exposures));
+    }
+
     /// The next match, or `None` when everything is scanned and settled.
     pub async fn next(&mut self) -> Option<QueuedMatch> {
         loop {
             while let Ok(found) = self.found.try_recv() {
                 self.arrived(found);
             }
-            if let Some(queued) = self.urgent.pop_front().or_else(|| self.ready.pop_front()) {
+            if let Some(queued) = self.urgent.pop_front() {
+                return Some(queued);
+            }
+            if let Some((item, exposures)) = self.exposures.front_mut() {
+                let item = *item;
+                match exposures.next() {
+                    Some(matched) => {
+                        return Some(QueuedMatch { item, pending: PendingMatch::new(matched, None), _memory: None });
+                    }
+                    None => _ = self.exposures.pop_front(),
+                }
+                continue;
+            }
+            if let Some(queued) = self.ready.pop_front() {
                 return Some(queued);
             }
             let again = self.waiting.iter().map(|(at, _)| *at).min();
@@ -169,7 +196,11 @@ impl MatchQueue {
     /// The match's incident is alerted, as far as was known when removals of its entity had this many times.
     pub fn suppress(&mut self, queued: QueuedMatch, removals: usize) {
         let PendingMatch { key, .. } = &queued.pending;
-        if !key.by_aws || queued.pending.is_removal() || queued.pending.bytes() > MAX_SUPPRESSED_BYTES {
+        if !key.by_aws
+            || !key.has_window
+            || queued.pending.is_removal()
+            || queued.pending.bytes() > MAX_SUPPRESSED_BYTES
+        {
             return self.settle(queued, Ok(Acknowledged::Suppressed));
         }
         if self.removals(&key.entity).len() > removals {
@@ -217,7 +248,7 @@ impl MatchQueue {
     }
 
     fn add(&mut self, item: usize, pending: PendingMatch, memory: Option<OwnedSemaphorePermit>) {
-        self.report.expect_match(item);
+        self.report.expect_matches(item, 1);
         if pending.is_removal() {
             let IncidentKey { entity, event_time, .. } = &pending.key;
             Arc::make_mut(self.removals.entry(entity.clone()).or_default()).insert(*event_time);

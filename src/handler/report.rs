@@ -110,9 +110,9 @@ impl Report {
         self.fail(item, Failure::NotScanned(object));
     }
 
-    /// The item has another match.
-    pub fn expect_match(&mut self, item: usize) {
-        self.items[item].open += 1;
+    /// The item has further matches.
+    pub fn expect_matches(&mut self, item: usize, matches: u64) {
+        self.items[item].open += matches;
     }
 
     /// The match is acknowledged, or its item fails.

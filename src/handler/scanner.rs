@@ -14,7 +14,7 @@ use crate::{
         resources::Places,
     },
     rule::{Match, Rules},
-    scan::Needles,
+    scan::{Needles, Passes},
     trail::log_file::{LogFile, S3Object},
 };
 
@@ -84,7 +84,8 @@ impl Scanner {
             let matched = Box::new(self.detector.rules.judge(candidate.record)?);
             Some(FromScan::Match { scan, log_file: log_file.clone(), matched, memory: candidate.memory })
         };
-        let (_, end) = self.reader.scan(object, scan, Some(places), &self.detector.needles, judge, &self.out).await;
+        let (_, end) =
+            self.reader.scan(object, (scan, Passes::Two), Some(places), &self.detector.needles, judge, &self.out).await;
         let milliseconds = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
         // Nothing receives it after the invocation's time has ended.
         let _ = self.out.send(FromScan::End { scan, end, milliseconds }).await;

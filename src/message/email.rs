@@ -3,33 +3,36 @@
 use std::fmt::Write;
 
 use crate::{
-    alert::{Alert, SEARCH_STEP},
-    rule::Outcome,
+    alert::{Alert, Reported, SEARCH_STEP},
+    rule::{EntityType, Outcome},
     untrusted::Untrusted,
 };
 
 /// Longer values are cut here. The JSON alert has them whole.
 const MAX_CHARS: usize = 200;
+/// A URL that is cut leads elsewhere, so most are shown whole.
+const MAX_URL_CHARS: usize = 600;
 
 pub(super) fn text(alert: &Alert) -> String {
-    let shown = |text: &Option<Untrusted>| text.as_ref().map_or("unknown".into(), |text| text.unlinked(MAX_CHARS));
-    let actor = &alert.actor;
-    let policy = alert.policy.as_ref().map_or("policy unknown".into(), |policy| policy.name.unlinked(128));
     let mut text = Rows::default();
-    text.row("Outcome", &format!("{} ({}), {policy}", alert.outcome, alert.severity));
-    text.row("Entity", &format!("{} {}", alert.entity.kind, alert.entity.name.unlinked(128)));
+    let what = match &alert.reported {
+        Some(reported) => reported.event_type_code.unlinked(128),
+        None => alert.policy.as_ref().map_or("policy unknown".into(), |policy| policy.name.unlinked(128)),
+    };
+    text.row("Outcome", &format!("{} ({}), {what}", alert.outcome, alert.severity));
+    text.row("Entity", &entity(alert));
     text.row("Account", &format!("{}, {}", alert.account_id, alert.region.unlinked(64)));
     text.row("Event time", &event_time(alert));
-    text.row("Actor", &format!("{} {}", shown(&actor.kind), shown(&actor.arn)));
-    text.row("Access key", &shown(&actor.access_key_id));
-    text.row("Source IP", &shown(&actor.source_ip_address));
-    text.row("User agent", &actor.user_agent.as_ref().map_or("unknown".into(), |text| text.unlinked_text(MAX_CHARS)));
-    if alert.outcome == Outcome::Enforced {
-        text.row("Tried", &tried(alert));
+    match &alert.reported {
+        Some(reported) => leak(&mut text, alert, reported),
+        None => call(&mut text, alert),
     }
-    text.row("Called by", alert.caller());
     text.row("Contained", &contained(alert));
     text.row("Console", &alert.link);
+    text.row("Incident", &alert.incident_key);
+    if let Some(sentence) = alert.other_channel() {
+        text.row("See also", sentence);
+    }
 
     let _ = write!(text.0, "\nWhat to do\n{}\n", alert.runbook);
 
@@ -39,7 +42,9 @@ pub(super) fn text(alert: &Alert) -> String {
     text.row("Rule", alert.id);
     text.row("MITRE", &alert.reports.join(", "));
     text.row("Reference", alert.reference);
-    text.row("Related", &related(alert));
+    if alert.reported.is_none() {
+        text.row("Related", &related(alert));
+    }
     for call in alert.related.iter().flat_map(|related| &related.events) {
         let kind = &call.kind;
         let error = kind.error_code.as_ref().map_or(String::new(), |code| format!(", {}", code.unlinked(64)));
@@ -47,17 +52,58 @@ pub(super) fn text(alert: &Alert) -> String {
         let name = kind.event_name.unlinked(64);
         let _ = writeln!(text.0, "   {} × {service} {name} ({}{error})", call.count, kind.aws_region.unlinked(32));
     }
+    let whole = if alert.reported.is_some() { "The AWS Health Dashboard" } else { "The log file" };
     for (applies, note) in [
-        (alert.test, "This is a TEST. No account has the id 000000000000."),
-        (alert.is_last, "This entity has reached its alerts for this period. Further ones are counted, not sent."),
-        (alert.dedup_degraded, "The dedup table was unavailable. This alert may be a duplicate."),
-        (alert.truncated, "Some values were cut for their size. The log file has them whole."),
+        (alert.test, "This is a TEST. No account has the id 000000000000.".to_owned()),
+        (
+            alert.is_last,
+            "This entity has reached its alerts for this period. Further ones are counted, not sent.".into(),
+        ),
+        (alert.dedup_degraded, "The dedup table was unavailable. This alert may be a duplicate.".into()),
+        (alert.truncated, format!("Some values were cut for their size. {whole} has them whole.")),
     ] {
         if applies {
             let _ = writeln!(text.0, "{note}");
         }
     }
     text.0
+}
+
+fn shown(text: &Option<Untrusted>) -> String {
+    text.as_ref().map_or("unknown".into(), |text| text.unlinked(MAX_CHARS))
+}
+
+fn entity(alert: &Alert) -> String {
+    match (alert.outcome, alert.entity.kind) {
+        (Outcome::Exposed, EntityType::Root) => "root".into(),
+        (Outcome::Exposed, EntityType::Unknown) => "root or unknown: AWS Health names no user".into(),
+        (_, kind) => format!("{kind} {}", alert.entity.name.unlinked(128)),
+    }
+}
+
+/// The call of a record.
+fn call(text: &mut Rows, alert: &Alert) {
+    let actor = &alert.actor;
+    text.row("Actor", &format!("{} {}", shown(&actor.kind), shown(&actor.arn)));
+    text.row("Access key", &shown(&actor.access_key_id));
+    text.row("Source IP", &shown(&actor.source_ip_address));
+    text.row("User agent", &actor.user_agent.as_ref().map_or("unknown".into(), |text| text.unlinked_text(MAX_CHARS)));
+    if alert.outcome == Outcome::Enforced {
+        text.row("Tried", &tried(alert));
+    }
+    text.row("Called by", alert.caller());
+}
+
+/// What AWS Health reports.
+fn leak(text: &mut Rows, alert: &Alert, reported: &Reported) {
+    let key = &alert.actor.access_key_id;
+    text.row("Access key", &shown(key));
+    if let Some(affected) = reported.affected.as_ref().filter(|affected| Some(*affected) != key.as_ref()) {
+        text.row("Affected", &affected.unlinked(MAX_CHARS));
+    }
+    let place = alert.leak.as_ref().map(|leak| leak.url.defanged_url(MAX_URL_CHARS));
+    text.row("Leaked at", &place.unwrap_or_else(|| "AWS Health does not report where".into()));
+    text.row("Reported by", "AWS Health");
 }
 
 #[derive(Default)]
@@ -84,6 +130,10 @@ fn tried(alert: &Alert) -> String {
 }
 
 fn evidence(alert: &Alert) -> String {
+    if alert.reported.is_some() {
+        let [event, communication] = [&alert.source.event_arn, &alert.source.communication_id].map(shown);
+        return format!("AWS Health event {event}, communication {communication}");
+    }
     match (&alert.source.bucket, &alert.source.key) {
         // The path must be right when it is copied. Clients do not make links of it.
         (Some(bucket), Some(key)) => {
@@ -126,5 +176,15 @@ fn contained(alert: &Alert) -> String {
         Outcome::Removed => "NO LONGER, unless the access keys are inactive".into(),
         Outcome::Denied => format!("possibly NOT: a call that looks like the attach was denied ({code})"),
         Outcome::Enforced => "partly: the policy denied this call, but the key works for others".into(),
+        Outcome::Exposed if alert.entity.kind == EntityType::User => {
+            "not known: AWS may have quarantined the user, which denies some actions; the key works for all others"
+                .into()
+        }
+        Outcome::Exposed if alert.entity.kind == EntityType::Root => {
+            "NO: AWS quarantines only users, and no policy of the account limits root".into()
+        }
+        Outcome::Exposed => {
+            "possibly NOT: nothing contains root, and a quarantine of a user denies only some actions".into()
+        }
     }
 }

@@ -1,5 +1,7 @@
 //! One alert in each format, and the limits of SNS.
 
+mod exposed;
+
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -7,10 +9,10 @@ use time::OffsetDateTime;
 
 use super::*;
 use crate::{
-    dedup::{Decision, Document, NO_REMOVALS},
+    dedup::{Claim, Decision, Document, NO_REMOVALS},
     engine::pending::PendingMatch,
     related::{Gathering, Identity},
-    rule::Rules,
+    rule::{Match, Rules},
     trail::{
         log_file::{LogFile, S3Object},
         record::Record,
@@ -32,21 +34,28 @@ fn record(value: &Value) -> Record {
     Record::parse(value.to_string().as_bytes()).unwrap()
 }
 
-/// The alert of a record, seen three minutes after the sample's event time.
-fn alert(record: &Value) -> Alert {
-    alert_of(self::record(record))
+/// Three minutes after the sample's event time.
+fn now() -> OffsetDateTime {
+    OffsetDateTime::from_unix_timestamp(1_795_489_511).unwrap()
 }
 
-fn alert_of(record: Record) -> Alert {
-    let now = OffsetDateTime::from_unix_timestamp(1_795_489_511).unwrap();
-    let matched = Rules::all().judge(record).expect("no match");
+fn claimed(matched: Match) -> (Match, Claim) {
     let pending = PendingMatch::new(matched, None);
     let Decision::Claim { claim, .. } =
         Document::unknown("e").decide(&pending.question(&NO_REMOVALS, Duration::from_secs(3600)))
     else {
         panic!("no claim")
     };
-    let matched = pending.matched;
+    (pending.matched, claim)
+}
+
+/// The alert of a record.
+fn alert(record: &Value) -> Alert {
+    alert_of(self::record(record))
+}
+
+fn alert_of(record: Record) -> Alert {
+    let (matched, claim) = claimed(Rules::all().judge(record).expect("no match"));
     let key = "AWSLogs/123456789012/CloudTrail/us-east-1/2026/11/24/\
                123456789012_CloudTrail_us-east-1_20261124T0305Z_quarantined.json.gz";
     let log_file = LogFile::S3(S3Object::new("example-trail-logs".into(), key.into(), None, None));
@@ -54,7 +63,7 @@ fn alert_of(record: Record) -> Alert {
     let mut gathering = Gathering::default();
     samples("quarantined").iter().for_each(|value| gathering.add(&identity, &self::record(value)));
     let related = gathering.finish(&identity);
-    Alert::new(&matched, &claim, Some(&log_file), Some(related), false, now)
+    Alert::new(&matched, &claim, Some(&log_file), Some(related), false, now())
 }
 
 fn rendered(record: &Value) -> Message {
@@ -201,7 +210,7 @@ fn attributes_are_never_empty() {
 fn the_message_of_any_record_fits_and_keeps_its_keys() {
     let keys = |message: &Message| default(message).as_object().unwrap().keys().cloned().collect::<Vec<_>>();
     let small = rendered(&sample("quarantined", 1));
-    assert_eq!((default(&small)["truncated"].clone(), keys(&small).len()), (json!(false), 32));
+    assert_eq!((default(&small)["truncated"].clone(), keys(&small).len()), (json!(false), 34));
     let megabyte = "x".repeat(1_000_000);
     let controls = "\u{1}\"\\".repeat(60_000);
     let mut trimmed = 0;

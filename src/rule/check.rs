@@ -5,22 +5,25 @@ use serde::Serialize;
 use super::{EntityType, Policy};
 use crate::trail::record::Record;
 
-/// A condition on a parsed field.
+/// A condition on a parsed field of a record, or of another kind of evidence.
 #[derive(Serialize)]
-pub struct Check {
-    /// In CloudTrail's spelling, after the names of the objects that contain it.
+#[serde(bound = "")]
+pub struct Check<E: 'static = Record> {
+    /// In AWS's spelling, after the names of the objects that contain it.
     pub field: &'static str,
     pub operator: &'static str,
     pub values: &'static str,
     #[serde(skip)]
-    pub(super) passes: fn(&Record) -> bool,
+    pub(super) passes: fn(&E) -> bool,
+}
+
+impl<E> Check<E> {
+    pub fn passes(&self, evidence: &E) -> bool {
+        (self.passes)(evidence)
+    }
 }
 
 impl Check {
-    pub fn passes(&self, record: &Record) -> bool {
-        (self.passes)(record)
-    }
-
     const fn event_name(values: &'static str, passes: fn(&Record) -> bool) -> Check {
         Check { field: "eventName", operator: "is one of", values, passes }
     }

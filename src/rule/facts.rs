@@ -5,7 +5,11 @@ use serde_json::value::RawValue;
 use time::OffsetDateTime;
 
 use super::{EntityType, Policy, Subject};
-use crate::{trail::record::Record, untrusted::Untrusted};
+use crate::{
+    health::HealthEvent,
+    trail::record::Record,
+    untrusted::{EXACT_BYTES, Untrusted},
+};
 
 /// The normalized facts of a match.
 pub struct Facts {
@@ -32,12 +36,12 @@ pub struct Entity {
     /// The actor's own ARN if the actor is the entity, or that of the user or role behind the actor's session. Otherwise it is made
     /// of account and name, without a path, which no record contains.
     pub arn: Untrusted,
-    /// Whether the entity made the call itself, as it does when AWS quarantines a user.
+    /// Whether the actor's access key is the entity's own, as it is when AWS quarantines a user.
     #[serde(skip)]
-    pub is_actor: bool,
+    pub owns_key: bool,
 }
 
-/// Who made the call.
+/// Who made the call. An event of AWS Health is about no call: it has the exposed access key only.
 #[derive(Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Actor {
@@ -67,8 +71,21 @@ pub struct Evidence {
     pub event_source: Option<Untrusted>,
     pub event_name: Option<Untrusted>,
     pub error_code: Option<Untrusted>,
-    /// As it was logged.
+    /// What an event of AWS Health contains besides. `None` for a record.
+    pub notice: Option<Notice>,
+    /// As it was logged or delivered.
     pub raw: Box<RawValue>,
+}
+
+/// The communication of AWS Health that reports a leak.
+pub struct Notice {
+    pub event_type_code: Untrusted,
+    pub event_arn: Option<Untrusted>,
+    pub communication_id: Option<Untrusted>,
+    /// An access key, an ARN, or another id. `None` if the event is about the account as a whole.
+    pub affected: Option<Untrusted>,
+    /// Where the credentials were found. The attacker may have chosen it.
+    pub exposed_url: Option<Untrusted>,
 }
 
 impl Facts {
@@ -79,7 +96,7 @@ impl Facts {
         let account_id = account_id.unwrap_or_else(|| recipient_account_id.clone());
         let partition = partition(&record, policy.as_ref());
         let own_arn = own_arn(&record, kind, &name, &account_id);
-        let is_actor = own_arn.is_some();
+        let owns_key = own_arn.is_some();
         let arn = own_arn
             .or_else(|| issuer_arn(&record, kind, &name, &account_id))
             .unwrap_or_else(|| made_arn(&account_id, kind, &name, &partition));
@@ -96,7 +113,7 @@ impl Facts {
             region: record.aws_region.unwrap_or_else(|| "unknown".into()),
             partition,
             event_time: record.event_time,
-            entity: Entity { kind, name, arn, is_actor },
+            entity: Entity { kind, name, arn, owns_key },
             actor: Actor {
                 kind: user.kind,
                 arn: user.arn,
@@ -112,25 +129,81 @@ impl Facts {
                 event_source: record.event_source,
                 event_name: record.event_name,
                 error_code: record.error_code,
+                notice: None,
                 raw: record.raw,
             },
         };
         (facts, policy)
     }
+
+    /// The facts of an event of AWS Health that is about this subject and affects this entity of AWS's.
+    pub(super) fn of_health_event(event: &HealthEvent, subject: Subject, affected: Option<&Untrusted>) -> Facts {
+        // An event has one copy of its strings for each affected entity.
+        let bounded = |text: &Option<Untrusted>| text.as_ref().map(|text| text.shortened(MAX_KEPT_BYTES));
+        let account_id = event.account_id().to_owned();
+        let partition = partition_of(event);
+        let Subject { kind, name, .. } = subject;
+        let is_key = |text: &&Untrusted| text.access_key_id().is_some();
+        let access_key_id = affected.filter(is_key).or_else(|| event.public_key.as_ref().filter(is_key)).cloned();
+        Facts {
+            recipient_account_id: account_id.clone(),
+            region: bounded(&event.region).unwrap_or_else(|| "unknown".into()),
+            event_time: event.time,
+            entity: Entity { kind, arn: made_arn(&account_id, kind, &name, &partition), name, owns_key: true },
+            account_id,
+            partition,
+            actor: Actor {
+                kind: None,
+                arn: None,
+                principal_id: None,
+                access_key_id,
+                source_ip_address: None,
+                user_agent: None,
+                aws_internal: None,
+            },
+            evidence: Evidence {
+                event_id: bounded(&event.id),
+                request_id: None,
+                event_source: None,
+                event_name: None,
+                error_code: None,
+                notice: Some(Notice {
+                    event_type_code: event.event_type_code.shortened(MAX_KEPT_BYTES),
+                    event_arn: bounded(&event.event_arn),
+                    communication_id: bounded(&event.communication_id),
+                    affected: affected.map(|value| value.shortened(MAX_KEPT_BYTES)),
+                    exposed_url: bounded(&event.exposed_url),
+                }),
+                raw: event.raw.clone(),
+            },
+        }
+    }
+}
+
+/// More than an alert shows, so that it is still known to be cut.
+pub(super) const MAX_KEPT_BYTES: usize = EXACT_BYTES + 4;
+
+/// From the event's ARN, else the Region.
+fn partition_of(event: &HealthEvent) -> Untrusted {
+    let of_arn = event.event_arn.as_ref().and_then(partition_of_arn).filter(|name| name.identifier().is_some());
+    of_arn.unwrap_or_else(|| partition_of_region(event.region.as_ref()).into())
 }
 
 /// From the policy's ARN, else the actor's, else the region. In a failed call, the policy's ARN is any text of the caller.
 fn partition(record: &Record, policy: Option<&Policy>) -> Untrusted {
-    let of_arn = |arn: &Untrusted| arn.part(|arn| arn.split(':').nth(1).filter(|partition| !partition.is_empty()));
     let policy = policy.filter(|_| record.error_code.is_none()).and_then(|policy| policy.arn.as_ref());
-    let actor = record.user_identity.arn.as_ref();
-    let of_region = || {
-        let region = record.aws_region.as_ref();
-        let is_in = |prefix: &str| region.is_some_and(|region| region.test(|region| region.starts_with(prefix)));
-        let partitions = [("us-gov-", "aws-us-gov"), ("cn-", "aws-cn"), ("eusc-", "aws-eusc")];
-        partitions.into_iter().find(|(prefix, _)| is_in(prefix)).map_or("aws", |(_, partition)| partition)
-    };
-    policy.and_then(of_arn).or_else(|| actor.and_then(of_arn)).unwrap_or_else(|| of_region().into())
+    let of_arn = policy.and_then(partition_of_arn).or_else(|| partition_of_arn(record.user_identity.arn.as_ref()?));
+    of_arn.unwrap_or_else(|| partition_of_region(record.aws_region.as_ref()).into())
+}
+
+fn partition_of_arn(arn: &Untrusted) -> Option<Untrusted> {
+    arn.part(|arn| arn.split(':').nth(1).filter(|partition| !partition.is_empty()))
+}
+
+fn partition_of_region(region: Option<&Untrusted>) -> &'static str {
+    let is_in = |prefix: &str| region.is_some_and(|region| region.test(|region| region.starts_with(prefix)));
+    let partitions = [("us-gov-", "aws-us-gov"), ("cn-", "aws-cn"), ("eusc-", "aws-eusc")];
+    partitions.into_iter().find(|(prefix, _)| is_in(prefix)).map_or("aws", |(_, partition)| partition)
 }
 
 /// The actor's ARN if the actor is the entity.
@@ -161,5 +234,8 @@ fn is_of_entity(arn: &Untrusted, account_id: &str, kind: EntityType, name: &Untr
 /// An ARN made of account and name.
 fn made_arn(account_id: &str, kind: EntityType, name: &Untrusted, partition: &Untrusted) -> Untrusted {
     let partition = partition.identifier().unwrap_or("aws");
+    if kind == EntityType::Root {
+        return Untrusted::new(format!("arn:{partition}:iam::{account_id}:root"));
+    }
     name.prefixed(&format!("arn:{partition}:iam::{account_id}:{kind}/"))
 }

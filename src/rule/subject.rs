@@ -15,13 +15,14 @@ pub(super) struct Subject {
     pub account_id: Option<String>,
 }
 
-/// The type of an IAM entity that policies are attached to. `Unknown` if a call does not show who its caller was.
+/// The type of an IAM entity, or root. `Unknown` if the evidence does not show whose credentials they are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum EntityType {
     User,
     Group,
     Role,
+    Root,
     Unknown,
 }
 
@@ -50,7 +51,7 @@ impl Subject {
             EntityType::User => parameters.user_name.clone(),
             EntityType::Group => parameters.group_name.clone(),
             EntityType::Role => parameters.role_name.clone(),
-            EntityType::Unknown => None,
+            EntityType::Root | EntityType::Unknown => None,
         };
         Some(Subject { kind, name: name.unwrap_or_else(|| "unknown".into()), policy: Some(policy), account_id: None })
     }
@@ -75,6 +76,7 @@ impl EntityType {
             EntityType::User => "user",
             EntityType::Group => "group",
             EntityType::Role => "role",
+            EntityType::Root => "root user",
             EntityType::Unknown => "identity",
         }
     }
@@ -133,6 +135,7 @@ impl fmt::Display for EntityType {
             EntityType::User => "user",
             EntityType::Group => "group",
             EntityType::Role => "role",
+            EntityType::Root => "root",
             EntityType::Unknown => "unknown",
         })
     }

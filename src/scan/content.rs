@@ -84,7 +84,7 @@ pub enum Records {
 
 impl Content {
     pub fn push(&mut self, block: &[u8]) {
-        self.head.extend(block.iter().take(HEAD_BYTES - self.head.len()));
+        self.head.extend_from_slice(&block[..block.len().min(HEAD_BYTES - self.head.len())]);
         self.seen += block.len() as u64;
         if self.first.is_none() {
             self.first = block.iter().find(|byte| !is_between(**byte)).copied();

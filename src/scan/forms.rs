@@ -65,7 +65,8 @@ impl Unwrapping<'_> {
     }
 
     fn value(&mut self, text: &str, envelopes: u32) -> Verdict {
-        if !self.needles.found_in(text.as_bytes()) {
+        // What is no part of an envelope is known to have a needle, or what may be one.
+        if envelopes > 0 && !self.needles.found_in(text.as_bytes()) {
             return Verdict::Irrelevant;
         }
         let verdict = match text.as_bytes().first() {

@@ -23,6 +23,8 @@ thread_local! {
     /// Many files wait for their next chunk at once. Only the file that has a chunk needs a block, and small files, which keep
     /// theirs for the walk.
     static SPARE_BLOCK: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+    /// Making the tables and the window of a small file takes as long as inflating a part of it.
+    static SPARE_STATE: Cell<Option<Decompress>> = const { Cell::new(None) };
 }
 
 pub(super) struct Inflate {
@@ -30,7 +32,8 @@ pub(super) struct Inflate {
     header: Header,
     /// The part of a member's trailer that was read.
     trailer: Vec<u8>,
-    inflate: Decompress,
+    /// `None` until a member begins.
+    state: Option<Decompress>,
     checksum: Hasher,
     /// The whole text so far if it fits, else a part of it.
     block: Vec<u8>,
@@ -62,7 +65,7 @@ impl Inflate {
             form: Form::Unknown,
             header: Header::new(),
             trailer: Vec::new(),
-            inflate: Decompress::new(false),
+            state: None,
             checksum: Hasher::new(),
             block: Vec::new(),
             last: 0,
@@ -173,9 +176,13 @@ impl Inflate {
 
     fn begin_body(&mut self) {
         self.header = Header::new();
-        self.inflate.reset(false);
+        self.state().reset(false);
         self.checksum.reset();
         self.form = Form::Body;
+    }
+
+    fn state(&mut self) -> &mut Decompress {
+        self.state.get_or_insert_with(|| SPARE_STATE.take().unwrap_or_else(|| Decompress::new(false)))
     }
 
     /// Inflates into the block. An error counts once the bytes before it have been returned.
@@ -189,9 +196,12 @@ impl Inflate {
         }
         self.last = self.block.len();
         self.block.reserve_exact(BLOCK_BYTES - self.last);
-        let taken = self.inflate.total_in();
-        let status = self.inflate.decompress_vec(chunk, &mut self.block, FlushDecompress::None);
-        *chunk = &chunk[(self.inflate.total_in() - taken) as usize..];
+        let mut block = mem::take(&mut self.block);
+        let state = self.state();
+        let taken = state.total_in();
+        let status = state.decompress_vec(chunk, &mut block, FlushDecompress::None);
+        *chunk = &chunk[(state.total_in() - taken) as usize..];
+        self.block = block;
         self.more = self.block.len() == BLOCK_BYTES;
         match status {
             Ok(Status::StreamEnd) => {
@@ -209,7 +219,7 @@ impl Inflate {
     /// The trailer that the current member must have: checksum and length, modulo 2³².
     fn expected_trailer(&self) -> [u8; TRAILER_BYTES] {
         let checksum = self.checksum.clone().finalize();
-        let length = self.inflate.total_out() as u32;
+        let length = self.state.as_ref().map_or(0, Decompress::total_out) as u32;
         let mut trailer = [0; TRAILER_BYTES];
         trailer[..4].copy_from_slice(&checksum.to_le_bytes());
         trailer[4..].copy_from_slice(&length.to_le_bytes());
@@ -231,6 +241,9 @@ impl Drop for Inflate {
     fn drop(&mut self) {
         if self.block.capacity() > 0 {
             SPARE_BLOCK.set(mem::take(&mut self.block));
+        }
+        if self.state.is_some() {
+            SPARE_STATE.set(self.state.take());
         }
     }
 }

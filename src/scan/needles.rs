@@ -1,7 +1,9 @@
 //! The byte strings that a file is searched for, and the search over a stream of blocks.
 
 mod finders;
+mod key_ids;
 mod names;
+mod values;
 
 use std::{borrow::Cow, collections::BTreeSet};
 
@@ -9,7 +11,11 @@ use memchr::memmem::Finder;
 use serde::Serialize;
 
 use finders::Finders;
+use key_ids::Seen;
 use names::Names;
+use values::Values;
+
+pub use key_ids::KeyIds;
 
 /// A byte string that every wanted record contains. It consists of ASCII letters, digits and `_`, since JSON may
 /// escape every other character.
@@ -56,6 +62,8 @@ const fn is_needle(text: &[u8]) -> bool {
 pub struct Needles {
     finders: Finders,
     names: Option<Names>,
+    /// If the access keys of a file are wanted.
+    key_ids: Option<Values>,
     escape: Finder<'static>,
     /// Whether an escape could hide a digit of a needle.
     has_digit: bool,
@@ -88,7 +96,14 @@ impl Needles {
             escape: Finder::new(r"\u00").into_owned(),
             overlap: longest.max(ESCAPE_BYTES).max(names.as_ref().map_or(0, Names::span)) - 1,
             names,
+            key_ids: None,
         }
+    }
+
+    /// With the access keys that a file names, see [`KeyIds`].
+    pub fn with_key_ids(self) -> Needles {
+        let values = key_ids::values();
+        Needles { has_digit: true, overlap: self.overlap.max(values.span() - 1), key_ids: Some(values), ..self }
     }
 
     /// Whether the text contains a needle, or an escape that may hide one.
@@ -100,10 +115,10 @@ impl Needles {
         self.finders.are_in(text) || self.names.as_ref().is_some_and(|names| names.ends(text).next().is_some())
     }
 
-    /// Where the last needle ends.
-    fn last_in(&self, text: &[u8]) -> Option<usize> {
-        let name = self.names.as_ref().and_then(|names| names.ends(text).last());
-        self.finders.last_in(text).max(name)
+    /// Takes where each needle ends.
+    fn each_in(&self, text: &[u8], mut take: impl FnMut(usize)) {
+        self.finders.each_in(text, &mut take);
+        self.names.iter().for_each(|names| names.ends(text).for_each(&mut take));
     }
 
     /// Whether JSON text contains a needle, escaped or not.
@@ -140,6 +155,20 @@ impl Needles {
     }
 }
 
+/// Where the hints of a text end, in order.
+pub(super) struct Hints(Vec<u64>);
+
+impl Hints {
+    /// Whether one ends after `begin`, and not after `end`.
+    pub fn any_within(&self, begin: u64, end: u64) -> bool {
+        let next = self.0.partition_point(|&hint| hint <= begin);
+        self.0.get(next).is_some_and(|&hint| hint <= end)
+    }
+}
+
+/// A file with more hints is mostly candidates, and is searched again.
+const MAX_HINTS: usize = 8192;
+
 /// A search over consecutive blocks, which also finds needles across their borders.
 pub(super) struct Search<'n> {
     needles: &'n Needles,
@@ -149,11 +178,23 @@ pub(super) struct Search<'n> {
     searched: u64,
     last_needle: Option<u64>,
     last_escape: Option<u64>,
+    /// Where each needle or escape ends, in no order. `None` once they are too many.
+    hints: Option<Vec<u64>>,
+    seen: Option<(&'n Values, Seen)>,
 }
 
 impl<'n> Search<'n> {
     pub fn new(needles: &'n Needles) -> Self {
-        Search { needles, tail: Vec::new(), searched: 0, last_needle: None, last_escape: None }
+        let seen = needles.key_ids.as_ref().map(|values| (values, Seen::new()));
+        Search {
+            needles,
+            tail: Vec::new(),
+            searched: 0,
+            last_needle: None,
+            last_escape: None,
+            hints: Some(Vec::new()),
+            seen,
+        }
     }
 
     pub fn push(&mut self, block: &[u8]) {
@@ -183,15 +224,39 @@ impl<'n> Search<'n> {
         self.last_needle.max(self.last_escape)
     }
 
+    /// Where each needle ends, or each escape that may hide a character of one. `None` if they are too many to know.
+    pub fn hints(&mut self) -> Option<Hints> {
+        self.hints.take().map(|mut ends| {
+            ends.sort_unstable();
+            Hints(ends)
+        })
+    }
+
+    /// The access keys that the text names. `None` if they are not wanted, or it may name any: an escape may hide a key.
+    pub fn key_ids(&self) -> Option<KeyIds> {
+        self.seen.as_ref().filter(|_| self.last_escape.is_none()).and_then(|(_, seen)| seen.finish())
+    }
+
     fn search(&mut self, text: &[u8], start: u64) {
-        let position = |end: Option<usize>| end.map(|end| start + end as u64);
-        self.last_needle = self.last_needle.max(position(self.needles.last_in(text)));
-        self.last_escape = self.last_escape.max(position(self.needles.escapes(text).last()));
+        if let Some((values, seen)) = &mut self.seen {
+            seen.search(values, text);
+        }
+        let Search { needles, last_needle, last_escape, hints, .. } = self;
+        let mut hint = |end: usize, last: &mut Option<u64>| {
+            let end = start + end as u64;
+            *last = (*last).max(Some(end));
+            hints.iter_mut().for_each(|hints| hints.push(end));
+        };
+        needles.each_in(text, |end| hint(end, last_needle));
+        needles.escapes(text).for_each(|end| hint(end, last_escape));
+        hints.take_if(|hints| hints.len() > MAX_HINTS);
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+
     use super::*;
 
     fn needles(texts: &[&'static str]) -> Needles {
@@ -223,6 +288,26 @@ mod tests {
                 let mut search = Search::new(needles);
                 text.as_bytes().chunks(size).for_each(|block| search.push(block));
                 assert_eq!(search.last_hint(), Some(end), "{text} in blocks of {size}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_keys_of_a_file_are_known_across_every_block_border() {
+        let needles = Needles::new([]).with_key_ids();
+        let text = r#"{"accessKeyId":"AKIA1","x":"{\"accessKeyId\":\"ASIA2\"}"},{"accessKeyId": null}"#;
+        let of = |key: &str| HashSet::from([KeyIds::number(key)]);
+        for size in 1..=text.len() {
+            let mut search = Search::new(&needles);
+            text.as_bytes().chunks(size).for_each(|block| search.push(block));
+            let ids = search.key_ids().unwrap();
+            assert!(ids.may_have(&of("AKIA1")) && ids.may_have(&of("ASIA2")) && !ids.may_have(&of("AKIA3")), "{size}");
+        }
+        for text in [r#"{"accessKeyId":"\u0041KIA1"}"#, r#"{"accessKeyId":                    "AKIA1"}"#] {
+            for size in 1..=text.len() {
+                let mut search = Search::new(&needles);
+                text.as_bytes().chunks(size).for_each(|block| search.push(block));
+                assert_eq!(search.key_ids(), None, "{text} in blocks of {size}");
             }
         }
     }

@@ -8,7 +8,7 @@ use std::{collections::VecDeque, mem};
 
 use bytes::Bytes;
 
-use super::{Fault, Needles, Records, Unread, layers::Layers, unwrap};
+use super::{Fault, KeyIds, Needles, Records, Unread, layers::Layers, unwrap};
 use crate::trail::record::Record;
 use pass::{Findings, Pass, PassEnd, PassState};
 
@@ -49,12 +49,14 @@ pub enum ScanStep<E> {
     End(Result<Scanned, Unread<E>>),
 }
 
-/// The size of a file that was scanned to its end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What is known of a file that was scanned to its end.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Scanned {
     pub bytes: u64,
     pub inflated_bytes: u64,
     pub records: Records,
+    /// The access keys that it names. `None` if they are not wanted, or it may name any.
+    pub key_ids: Option<KeyIds>,
 }
 
 /// The stored bytes that a pass reads before it gives way. They may all be frames of empty gzip members.
@@ -75,6 +77,7 @@ pub struct TwoPass<'n, E> {
     bytes: u64,
     inflated_bytes: u64,
     findings: Findings,
+    key_ids: Option<KeyIds>,
     /// The first reason to arise counts, except that records which cannot be judged count last.
     reason: Option<Unread<E>>,
     /// Whether nothing shows that it is a log file, unless records come out.
@@ -101,6 +104,7 @@ impl<'n, E> TwoPass<'n, E> {
             bytes: 0,
             inflated_bytes: 0,
             findings: Findings::default(),
+            key_ids: None,
             reason: None,
             is_other: false,
             has_records: false,
@@ -179,10 +183,11 @@ impl<'n, E> TwoPass<'n, E> {
     fn end_pass(&mut self) -> bool {
         let Some(mut pass) = self.pass.take() else { return false };
         let is_first_of_two = pass.is_search();
-        let whole = pass.take_whole();
-        let PassEnd { inflated_bytes, findings, checked } = pass.finish(self.findings.last_needle);
+        let (whole, hints) = (pass.take_whole(), pass.hints());
+        let PassEnd { inflated_bytes, findings, key_ids, checked } = pass.finish(self.findings.last_needle);
         if let Some(findings) = findings {
             self.findings = findings;
+            self.key_ids = key_ids;
             self.inflated_bytes = inflated_bytes;
         }
         match checked {
@@ -198,7 +203,7 @@ impl<'n, E> TwoPass<'n, E> {
             return false;
         }
         let layers = if whole.is_some() { Layers::of_text() } else { Layers::new(self.settings.limit_mib) };
-        self.pass = Some(Pass::walk(self.needles, layers, self.findings.last_hint));
+        self.pass = Some(Pass::walk(self.needles, layers, self.findings.last_hint, hints));
         let kept = whole.or_else(|| self.kept.take());
         self.kept = None;
         self.has_input_ended = kept.is_some();
@@ -237,6 +242,7 @@ impl<'n, E> TwoPass<'n, E> {
                 bytes: self.bytes,
                 inflated_bytes: self.inflated_bytes,
                 records: if self.has_records { Records::Some } else { self.findings.records },
+                key_ids: self.key_ids.take(),
             }),
         }
     }

@@ -5,18 +5,22 @@
 //! strings, escapes, brackets. It holds one at a time and never recurses, so neither size nor depth of a document can hurt it.
 
 mod capture;
+mod structure;
 
 use std::{collections::VecDeque, mem};
 
 use memchr::{memchr, memmem::find};
 
-use super::{Fault, Needles, content::is_between, forms::LISTS};
+use super::{Fault, Needles, content::is_between, forms::LISTS, needles::Hints};
 use capture::{Capture, Captured};
+use structure::{Brackets, Place, WORD_BYTES, brackets};
 
 pub(super) struct Walk<'n> {
     needles: &'n Needles,
     /// Where the last needle ends, or what may be one. No candidate comes after it. `None` if that is not known.
     last_hint: Option<u64>,
+    /// Where all of them end. `None` if that is not known, so that each element must be searched.
+    hints: Option<Hints>,
     is_done: bool,
     position: Position,
     /// Open brackets.
@@ -61,10 +65,11 @@ enum Position {
 }
 
 impl<'n> Walk<'n> {
-    pub fn new(needles: &'n Needles, last_hint: Option<u64>) -> Self {
+    pub fn new(needles: &'n Needles, last_hint: Option<u64>, hints: Option<Hints>) -> Self {
         Walk {
             needles,
             last_hint,
+            hints,
             is_done: false,
             position: Position::BeforeDocument,
             depth: 0,
@@ -132,29 +137,27 @@ impl<'n> Walk<'n> {
 
     /// Continues in an element, to its end or that of the block.
     fn element(&mut self, block: &[u8], mut at: usize, list: u64, candidates: &mut VecDeque<Vec<u8>>) -> usize {
-        let mut depth = self.depth;
-        while depth > list
-            && let Some(&byte) = block.get(at)
-        {
-            at += 1;
-            match byte {
-                b'"' => match closing_quote(block, at) {
-                    Some(quote) => at = quote + 1,
-                    None => {
-                        self.in_string = true;
-                        at = self.skip_string(block, at);
-                    }
-                },
-                b'{' | b'[' => depth += 1,
-                b'}' | b']' => depth -= 1,
-                _ => {}
+        let mut place = Place { in_string: false, is_escaped: mem::take(&mut self.is_escaped) };
+        while at < block.len() {
+            let rest = &block[at..];
+            let length = rest.len().min(WORD_BYTES);
+            let Brackets { opening, closing } = match rest.first_chunk() {
+                Some(word) => brackets(word, length, &mut place),
+                None => {
+                    let mut word = [b' '; WORD_BYTES];
+                    word[..length].copy_from_slice(rest);
+                    brackets(&word, length, &mut place)
+                }
+            };
+            if let Some(bracket) = closing_bracket(opening, closing, &mut self.depth, list) {
+                at += bracket + 1;
+                self.position = Position::List { depth: list };
+                self.end_element(&block[..at], candidates);
+                return at;
             }
+            at += length;
         }
-        self.depth = depth;
-        if depth == list {
-            self.position = Position::List { depth: list };
-            self.end_element(&block[..at], candidates);
-        }
+        Place { in_string: self.in_string, is_escaped: self.is_escaped } = place;
         at
     }
 
@@ -183,8 +186,8 @@ impl<'n> Walk<'n> {
     fn open_string(&mut self, position: Position, at: usize) -> Result<Position, Fault> {
         match position {
             // `jq` writes a string per line without `-r`.
-            Position::BeforeDocument => self.document.begin(at),
-            Position::Key | Position::List { .. } => self.element.begin(at),
+            Position::BeforeDocument => self.document.begin(at, self.walked),
+            Position::Key | Position::List { .. } => self.element.begin(at, self.walked),
             Position::AfterKey { .. } | Position::Value | Position::Element { .. } => {}
         }
         self.in_string = true;
@@ -194,7 +197,7 @@ impl<'n> Walk<'n> {
     fn open(&mut self, byte: u8, position: Position, block: &[u8], at: usize) -> Result<Position, Fault> {
         match (position, byte) {
             (Position::BeforeDocument, b'{') => {
-                self.document.begin(at);
+                self.document.begin(at, self.walked);
                 Ok(Position::Key)
             }
             (Position::BeforeDocument, _) => Ok(Position::List { depth: self.depth }),
@@ -205,7 +208,7 @@ impl<'n> Walk<'n> {
             }
             (Position::AfterKey { .. }, _) => Ok(Position::Value),
             (Position::List { depth }, _) => {
-                self.element.begin(at);
+                self.element.begin(at, self.walked);
                 Ok(Position::Element { depth })
             }
             (Position::Value | Position::Element { .. }, _) => Ok(position),
@@ -229,7 +232,7 @@ impl<'n> Walk<'n> {
                 Ok(Position::BeforeDocument)
             }
             Position::List { .. } if byte == b']' => {
-                self.document.begin(text.len());
+                self.document.begin(text.len(), self.walked);
                 Ok(Position::AfterKey { is_list: false })
             }
             _ => Err(self.malformed(text.len())),
@@ -240,7 +243,8 @@ impl<'n> Walk<'n> {
         if mem::take(&mut self.has_list) {
             self.end_frame(text);
         } else {
-            let document = self.document.end(text, self.needles);
+            let end = self.walked + text.len() as u64;
+            let document = self.document.end(text, end, self.needles, self.hints.as_ref());
             self.take(document, text.len(), candidates);
         }
     }
@@ -248,7 +252,8 @@ impl<'n> Walk<'n> {
     /// The part of a document before, between or after its lists. It has no records. CloudWatch Logs names the subscription
     /// filter in it, which may be named after the policy.
     fn end_frame(&mut self, text: &[u8]) {
-        self.has_other |= match self.document.end(text, self.needles) {
+        let end = self.walked + text.len() as u64;
+        self.has_other |= match self.document.end(text, end, self.needles, self.hints.as_ref()) {
             Captured::Nothing => false,
             Captured::TooLarge => true,
             Captured::Text(frame) => {
@@ -259,7 +264,8 @@ impl<'n> Walk<'n> {
     }
 
     fn end_element(&mut self, text: &[u8], candidates: &mut VecDeque<Vec<u8>>) {
-        let element = self.element.end(text, self.needles);
+        let end = self.walked + text.len() as u64;
+        let element = self.element.end(text, end, self.needles, self.hints.as_ref());
         self.take(element, text.len(), candidates);
     }
 
@@ -295,6 +301,30 @@ impl<'n> Walk<'n> {
     fn malformed(&self, at: usize) -> Fault {
         Fault::MalformedJson { inflated_bytes: self.walked + at as u64 }
     }
+}
+
+/// The bracket of a word with which the depth falls to `least`. The depth becomes that after the word, or after that bracket.
+#[inline]
+fn closing_bracket(opening: u64, closing: u64, depth: &mut u64, least: u64) -> Option<usize> {
+    // Most words have fewer closing brackets than there are open ones.
+    if *depth - least > u64::from(closing.count_ones()) {
+        *depth = *depth + u64::from(opening.count_ones()) - u64::from(closing.count_ones());
+        return None;
+    }
+    let mut all = opening | closing;
+    while all != 0 {
+        let at = all.trailing_zeros();
+        all &= all - 1;
+        if opening >> at & 1 == 1 {
+            *depth += 1;
+        } else {
+            *depth -= 1;
+            if *depth == least {
+                return Some(at as usize);
+            }
+        }
+    }
+    None
 }
 
 /// Where the quote is that closes the string whose content begins at `begin`.

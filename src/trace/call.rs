@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
 use super::left_behind::{self, Left};
-use crate::{json::Fields, trail::record::Record, untrusted::Untrusted};
+use crate::{json::Fields, scan::Needle, trail::record::Record, untrusted::Untrusted};
 
 /// How a call ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -31,11 +31,11 @@ const DENIED: [&str; 9] = [
 ];
 
 impl Outcome {
-    pub fn of(record: &Record, fields: &Fields<'_>) -> Outcome {
+    pub fn of(record: &Record) -> Outcome {
         let Some(code) = &record.error_code else {
             // As ConsoleLogin does, which has no error code.
             let is_failure = |response: &Fields<'_>| response.names().any(|name| response.is(name, "Failure"));
-            return if response(fields).is_some_and(|response| is_failure(&response)) {
+            return if record.response_elements().is_some_and(|response| is_failure(&response)) {
                 Outcome::Failed
             } else {
                 Outcome::Succeeded
@@ -62,9 +62,8 @@ impl Outcome {
     }
 }
 
-pub(super) fn response<'a>(fields: &Fields<'a>) -> Option<Fields<'a>> {
-    fields.object("responseElements")
-}
+/// Every addendum contains it.
+pub const ADDENDUM: Needle = Needle::fixed("addendum");
 
 /// The event id of the record that this one, an addendum, replaces.
 /// <https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-event-reference-record-contents.html>
@@ -109,7 +108,7 @@ impl Call {
     /// The call of this record, which is one of identity `identity`.
     pub fn of(record: &Record, identity: usize) -> Option<Call> {
         let fields = Fields::of(record.raw.get()).ok()?;
-        let outcome = Outcome::of(record, &fields);
+        let outcome = Outcome::of(record);
         let user = &record.user_identity;
         let invoked_by = fields.object("userIdentity").and_then(|user| user.text("invokedBy"));
         // AWS's own attach of the quarantine is no legacy of the key.

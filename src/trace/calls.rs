@@ -45,11 +45,6 @@ impl Texts {
     fn get(&self, id: TextId) -> &Untrusted {
         &self.list[id.0.get() as usize - 1]
     }
-
-    /// `None` if no text is this id.
-    fn event_id(&self, id: &Untrusted) -> Option<EventId> {
-        uuid_of(id).map(EventId::Uuid).or_else(|| self.ids.get(id).copied().map(EventId::Text))
-    }
 }
 
 /// CloudTrail's ids are UUIDs. Others may be any text.
@@ -95,8 +90,6 @@ pub struct Calls {
     texts: Texts,
     left: Vec<Box<[Left]>>,
     left_bytes: usize,
-    /// The ids of the records that an addendum replaces.
-    replaced: HashSet<EventId>,
     most: usize,
     spill: fn() -> io::Result<File>,
     /// With copies.
@@ -119,7 +112,6 @@ impl Calls {
             texts: Texts::default(),
             left: Vec::new(),
             left_bytes: 0,
-            replaced: HashSet::new(),
             spill,
             found: 0,
         }
@@ -162,31 +154,21 @@ impl Calls {
         self.rows.push(row, by_id(&self.texts))
     }
 
-    /// The call or undoing of this event id does not count: an addendum replaces its record.
-    pub fn replace(&mut self, id: Untrusted) {
-        let id = event_id(&mut self.texts, id);
-        self.replaced.insert(id);
-    }
-
     /// About how much memory the texts take, and what was left behind. The calls take a fixed size.
     pub fn bytes(&self) -> usize {
         self.left_bytes + self.texts.bytes
     }
 
-    /// Keeps one call for each event id, in the order of time, without those that an addendum replaces. The order of the log files
-    /// makes no difference.
+    /// Keeps one call for each event id, in the order of time. The order of the log files makes no difference.
     ///
     /// # Errors
     /// The temporary folder has no room.
     pub fn finish(self) -> io::Result<Timeline> {
-        let Calls { rows, texts, left, replaced, most, spill, .. } = self;
+        let Calls { rows, texts, left, most, spill, .. } = self;
         let mut kept = Sorter::new(most, spill);
         let (mut duplicates, mut calls, mut last) = (0, 0, None);
         let mut behind = HashSet::new();
         rows.finish(by_id(&texts))?.into_each(by_id(&texts), |row| {
-            if row.event_id.is_some_and(|id| replaced.contains(&id)) {
-                return Ok(());
-            }
             if row.event_id.is_some() && row.event_id == last {
                 duplicates += 1;
                 return Ok(());
@@ -199,7 +181,7 @@ impl Calls {
         let behind =
             behind.into_iter().map(|(account, name)| (texts.get(account).clone(), texts.get(name).clone())).collect();
         let rows = kept.finish(by_time(&texts))?;
-        Ok(Timeline { rows, calls, duplicates, behind, texts, left, replaced })
+        Ok(Timeline { rows, calls, duplicates, behind, texts, left })
     }
 }
 
@@ -218,7 +200,6 @@ pub struct Timeline {
     pub behind: BTreeSet<(Untrusted, Untrusted)>,
     texts: Texts,
     left: Vec<Box<[Left]>>,
-    replaced: HashSet<EventId>,
 }
 
 impl Timeline {
@@ -237,10 +218,6 @@ impl Timeline {
     /// What the call left behind.
     pub fn left(&self, row: &Row) -> &[Left] {
         row.left.and_then(|left| self.left.get(left as usize)).map_or(&[], |left| left)
-    }
-
-    pub fn is_replaced(&self, id: &Untrusted) -> bool {
-        self.texts.event_id(id).is_some_and(|id| self.replaced.contains(&id))
     }
 
     /// As CloudTrail writes it.
@@ -299,16 +276,12 @@ mod nanoseconds {
 }
 
 fn event_id(texts: &mut Texts, id: Untrusted) -> EventId {
-    uuid_of(&id).map_or_else(|| EventId::Text(texts.id(id)), EventId::Uuid)
-}
-
-fn uuid_of(id: &Untrusted) -> Option<u128> {
     let mut number = None;
     id.test(|id| {
         number = uuid(id);
         number.is_some()
     });
-    number
+    number.map_or_else(|| EventId::Text(texts.id(id)), EventId::Uuid)
 }
 
 /// The number of a UUID as CloudTrail writes it, in lower case.
@@ -330,7 +303,7 @@ mod tests {
 
     #[test]
     fn calls_in_files_are_the_same_as_in_memory() {
-        // Every fourth call is a copy in another log file, some have no event id or no time, and the last replaces one.
+        // Every fourth call is a copy in another log file, and some have no event id or no time.
         let record = |number: u64| {
             let id = match number % 5 {
                 0 => json!(null),
@@ -346,7 +319,6 @@ mod tests {
                 let call = Call::of(&record(number).unwrap(), 0).unwrap();
                 calls.add(call, &format!("{}.json", number % 3)).unwrap();
             }
-            calls.replace("x10".into());
             let timeline = calls.finish().unwrap();
             let mut lines = Vec::new();
             timeline
@@ -362,7 +334,6 @@ mod tests {
         };
         let (lines, duplicates) = timeline(10_000);
         assert!(duplicates > 100 && lines.len() > 200, "{duplicates} {}", lines.len());
-        assert!(!lines.iter().any(|(_, id, _)| id.as_deref() == Some("x10")));
         for most in [1, 7, 100] {
             assert!(timeline(most) == (lines.clone(), duplicates), "{most}");
         }

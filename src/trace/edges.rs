@@ -3,7 +3,7 @@
 use time::OffsetDateTime;
 
 use super::{
-    call::{Outcome, response},
+    call::Outcome,
     identity::{Caller, Identity},
 };
 use crate::{
@@ -50,6 +50,13 @@ pub struct Via {
 }
 
 impl Edge {
+    /// About how many bytes of memory it takes.
+    pub fn bytes(&self) -> usize {
+        let Caller { key, arn, issuer, user } = &self.caller;
+        let texts = [key, arn, issuer].into_iter().flatten().chain(user.as_ref().map(|(_, name)| name));
+        size_of::<Edge>() + texts.map(Untrusted::bytes).sum::<usize>() + 160
+    }
+
     /// `None` if the record is of another call, or of one that did not succeed.
     pub fn of(record: &Record) -> Option<Edge> {
         let name = record.event_name.as_ref()?;
@@ -60,16 +67,15 @@ impl Edge {
         if !(issues || creates) || !(is_of("sts.amazonaws.com") || is_of("iam.amazonaws.com")) {
             return None;
         }
-        let fields = Fields::of(record.raw.get()).ok()?;
-        if Outcome::of(record, &fields) != Outcome::Succeeded {
+        if Outcome::of(record) != Outcome::Succeeded {
             return None;
         }
-        let response = response(&fields).unwrap_or_default();
+        let response = record.response_elements().unwrap_or_default();
         let gives = if issues {
             let of = |name: &str| response.object(name)?.text("accessKeyId");
             Identity::Key(Untrusted::new(of("credentials").or_else(|| of("accessKey")).filter(|key| !key.is_empty())?))
         } else {
-            let asked = || fields.object("requestParameters")?.text("userName");
+            let asked = || Fields::of(record.raw.get()).ok()?.object("requestParameters")?.text("userName");
             let answered = |name: &str| response.object(name)?.text("userName");
             let name = asked().or_else(|| answered("user")).or_else(|| answered("loginProfile"));
             let account_id = record.account_id();

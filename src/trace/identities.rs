@@ -11,7 +11,10 @@ use super::{
     edges::{Edge, Via},
     identity::{Caller, Identity},
 };
-use crate::{scan::Needle, untrusted::Untrusted};
+use crate::{
+    scan::{KeyIds, Needle},
+    untrusted::Untrusted,
+};
 
 /// A traced identity.
 #[derive(Debug)]
@@ -199,6 +202,17 @@ impl Identities {
     /// The needles of all of them. Finding one is a hint.
     pub fn needles(&self) -> impl Iterator<Item = Needle> + '_ {
         self.list.iter().filter_map(|traced| traced.identity.needle())
+    }
+
+    /// The keys that are traced, by their [numbers](KeyIds::number). `None` if calls without these are traced too.
+    pub fn keys_alone(&self) -> Option<HashSet<u32>> {
+        self.list
+            .iter()
+            .map(|traced| match &traced.identity {
+                Identity::Key(id) => id.access_key_id().map(KeyIds::number),
+                _ => None,
+            })
+            .collect()
     }
 
     /// The children of each identity, by the time of their edge.

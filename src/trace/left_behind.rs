@@ -127,10 +127,8 @@ impl Undoing {
     pub fn of(record: &Record) -> Vec<Undoing> {
         let mut undos = of_call(&UNDOING, record).filter(|(row, _)| is_of(record, row)).peekable();
         // Most candidates are of other calls, and need not be parsed.
-        let fields = undos.peek().and_then(|_| Fields::of(record.raw.get()).ok());
-        let Some(fields) = fields.filter(|fields| Outcome::of(record, fields) == Outcome::Succeeded) else {
-            return Vec::new();
-        };
+        let fields = undos.peek().filter(|_| Outcome::of(record) == Outcome::Succeeded);
+        let Some(fields) = fields.and_then(|_| Fields::of(record.raw.get()).ok()) else { return Vec::new() };
         let things = undos.flat_map(|(row, undo)| texts(undo.id, &fields).into_iter().map(|id| (row.kind, id)));
         let undoing = |(kind, id)| Undoing {
             kind,

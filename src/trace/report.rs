@@ -266,6 +266,7 @@ impl LeftBehind {
                 by: identities.list[row.identity as usize].identity.id(),
                 removed_at: None,
                 removed_by: None,
+                removed_event_id: None,
                 undo: left.undo.clone(),
             });
         }
@@ -284,6 +285,7 @@ impl LeftBehind {
             if let Some(first) = later.min_by(|a, b| (a.time, &a.by).cmp(&(b.time, &b.by))) {
                 self.rows[row].removed_at = first.time.map(Time);
                 self.rows[row].removed_by = first.by.clone();
+                self.rows[row].removed_event_id = first.event_id.clone();
             }
         }
         self.rows

@@ -34,6 +34,8 @@ pub struct Record {
     pub user_identity: UserIdentity,
     /// CloudTrail omits them from a call that was denied.
     pub request_parameters: Option<RequestParameters>,
+    /// As logged. `None` if missing or null.
+    response_elements: Option<Box<RawValue>>,
 }
 
 /// Who made the call.
@@ -115,8 +117,17 @@ impl Record {
                 policy_arn: untrusted(&parameters, "policyArn"),
                 policy_name: untrusted(&parameters, "policyName"),
             }),
+            response_elements: fields
+                .raw("responseElements")
+                .filter(|value| value.get() != "null")
+                .map(ToOwned::to_owned),
             raw,
         }
+    }
+
+    /// `responseElements`. `None` if they are not an object.
+    pub fn response_elements(&self) -> Option<Fields<'_>> {
+        Fields::of(self.response_elements.as_ref()?.get()).ok()
     }
 
     /// The account that the record is about: `recipientAccountId`, else `userIdentity.accountId`, else `unknown`.

@@ -24,8 +24,12 @@ pub fn parse(value: &RawValue) -> Option<OffsetDateTime> {
         Time::Number(number) => of_epoch(number),
         Time::Text(text) => text.parse().map_or_else(|_| of_text(&text), of_epoch),
     }?;
-    let last = OffsetDateTime::now_utc() + Duration::DAY;
-    (time.unix_timestamp() >= FIRST && time <= last).then_some(time)
+    is_likely(time).then_some(time)
+}
+
+/// Whether something can have happened then: since AWS exists, and at most a day ahead.
+pub fn is_likely(time: OffsetDateTime) -> bool {
+    time.unix_timestamp() >= FIRST && time <= OffsetDateTime::now_utc() + Duration::DAY
 }
 
 fn of_epoch(number: f64) -> Option<OffsetDateTime> {

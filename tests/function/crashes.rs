@@ -9,6 +9,7 @@ use crate::support::{
     wire::{Fault, Wire},
 };
 
+#[derive(Clone, Copy)]
 struct Cell {
     request: &'static str,
     /// Its number among the requests of the operation. The first GetItem and PutItem are of the claim, the second of the
@@ -19,9 +20,8 @@ struct Cell {
     alerts: usize,
 }
 
-const CELLS: [Cell; 14] = [
-    Cell { request: "GetObject", number: 1, after: false, alerts: 1 },
-    Cell { request: "GetObject", number: 1, after: true, alerts: 1 },
+/// The steps of a match. A log file is read before them.
+const STEPS: [Cell; 12] = [
     Cell { request: "GetItem", number: 1, after: false, alerts: 1 },
     Cell { request: "GetItem", number: 1, after: true, alerts: 1 },
     Cell { request: "PutItem", number: 1, after: false, alerts: 1 },
@@ -36,7 +36,12 @@ const CELLS: [Cell; 14] = [
     Cell { request: "Answer", number: 1, after: true, alerts: 1 },
 ];
 
-async fn crash(cell: &Cell) -> usize {
+const READS: [Cell; 2] = [
+    Cell { request: "GetObject", number: 1, after: false, alerts: 1 },
+    Cell { request: "GetObject", number: 1, after: true, alerts: 1 },
+];
+
+async fn crash(payload: &str, cell: &Cell) -> usize {
     let account = Account::new().await;
     put_log_files(&account, &["quarantined"]).await;
     let &Cell { request, number, after, .. } = cell;
@@ -45,7 +50,7 @@ async fn crash(cell: &Cell) -> usize {
         false => Fault::KillBefore,
         true => Fault::KillAfter,
     });
-    let delivery = event("sqs-s3-object-created", &account);
+    let delivery = event(payload, &account);
     let mut function = Function::start_on(&account, &wire);
     let answer = function.invoke_within(&delivery, TIMEOUT);
     assert!(answer.is_none() || (request, after) == ("Answer", true), "the function should have died");
@@ -61,11 +66,11 @@ async fn crash(cell: &Cell) -> usize {
     alerts.len()
 }
 
-#[test]
-fn a_crash_at_any_request_loses_no_alert() {
-    let seen = in_parallel(&CELLS, crash);
-    println!("{:<32}{:>9}{:>6}", "the function dies", "expected", "seen");
-    for (cell, seen) in zip(&CELLS, &seen) {
+/// Kills the function at each cell, and compares the number of alerts.
+fn crash_at(payload: &str, cells: &[Cell]) {
+    let seen = in_parallel(cells, async |cell: &Cell| crash(payload, cell).await);
+    println!("{:<32}{:>9}{:>6}   {payload}", "the function dies", "expected", "seen");
+    for (cell, seen) in zip(cells, &seen) {
         let what = match (cell.request, cell.number) {
             ("GetItem", 1) => "get document",
             ("PutItem", 1) => "put claim",
@@ -77,7 +82,17 @@ fn a_crash_at_any_request_loses_no_alert() {
         let when = if cell.after { "after" } else { "before" };
         println!("{:<32}{:>9}{:>6}", format!("{when} {what} ({})", cell.request), cell.alerts, seen);
     }
-    assert!(zip(&CELLS, &seen).all(|(cell, &seen)| cell.alerts == seen));
+    assert!(zip(cells, &seen).all(|(cell, &seen)| cell.alerts == seen));
+}
+
+#[test]
+fn a_crash_at_any_request_loses_no_alert() {
+    crash_at("sqs-s3-object-created", &[&READS[..], &STEPS].concat());
+}
+
+#[test]
+fn a_crash_at_any_request_loses_no_alert_of_aws_health() {
+    crash_at("sqs-eventbridge-health", &STEPS);
 }
 
 #[test]

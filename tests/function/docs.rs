@@ -9,7 +9,7 @@ use std::{
     process::Command,
 };
 
-use quarantine_alert::rule::{self, Check};
+use quarantine_alert::rule::{self, Alternative, Check, Rule, exposed};
 
 use crate::support::path;
 
@@ -58,23 +58,37 @@ fn tests_and_payloads_named_in_the_docs_exist() {
 fn rules() -> String {
     let mut page = String::new();
     for rule in rule::ALL {
-        let _ = writeln!(page, "## {}\n\n`{}`\n\n{}\n", rule.name, rule.id, rule.description);
-        for alternative in rule.alternatives {
-            let _ = writeln!(page, "{alternative}, if all of these conditions are met:\n");
-            let _ = writeln!(page, "| field | operator | values |\n|---|---|---|");
-            for Check { field, operator, values, .. } in alternative.checks {
-                let values = values.replace('*', "\\*").replace('<', "\\<");
-                let _ = writeln!(page, "| `{field}` | {operator} | {values} |");
-            }
-            page.push('\n');
-        }
-        let _ = writeln!(page, "- MITRE ATT&CK v19: {}", rule.reports.join(", "));
-        let _ = writeln!(page, "- Tags: {}", rule.tags.join(", "));
-        let _ = writeln!(page, "- Reference: <{}>", rule.reference);
+        heading(&mut page, rule);
+        rule.alternatives.iter().for_each(|alternative| conditions(&mut page, alternative));
         let period = rule.period_hours.map_or("60 minutes".into(), |hours| format!("{hours} hours"));
-        let _ = writeln!(page, "- Threshold 1, one alert per incident within the dedup period ({period})\n");
+        metadata(&mut page, rule, &format!("one alert per incident within the dedup period ({period})"));
     }
+    heading(&mut page, &exposed::RULE);
+    page += "On events of AWS Health, not on records.\n\n";
+    exposed::ALTERNATIVES.iter().for_each(|alternative| conditions(&mut page, alternative));
+    metadata(&mut page, &exposed::RULE, "one alert per communication and affected entity, whenever its updates arrive");
     page
+}
+
+fn heading(page: &mut String, rule: &Rule) {
+    let _ = writeln!(page, "## {}\n\n`{}`\n\n{}\n", rule.name, rule.id, rule.description);
+}
+
+fn conditions<E>(page: &mut String, alternative: &Alternative<E>) {
+    let _ = writeln!(page, "{alternative}, if all of these conditions are met:\n");
+    let _ = writeln!(page, "| field | operator | values |\n|---|---|---|");
+    for Check { field, operator, values, .. } in alternative.checks {
+        let values = values.replace('*', "\\*").replace('<', "\\<");
+        let _ = writeln!(page, "| `{field}` | {operator} | {values} |");
+    }
+    page.push('\n');
+}
+
+fn metadata(page: &mut String, rule: &Rule, threshold: &str) {
+    let _ = writeln!(page, "- MITRE ATT&CK v19: {}", rule.reports.join(", "));
+    let _ = writeln!(page, "- Tags: {}", rule.tags.join(", "));
+    let _ = writeln!(page, "- Reference: <{}>", rule.reference);
+    let _ = writeln!(page, "- Threshold 1, {threshold}\n");
 }
 
 #[test]

@@ -12,6 +12,7 @@ mod deployed;
 mod docs;
 mod faults;
 mod floods;
+mod health;
 mod incidents;
 mod limits;
 mod pipeline;

@@ -7,7 +7,8 @@
 //! - **L3** extra alerts ≤ faults, where a fault is a crash, a publish whose answer was lost, a match handled without
 //!   the table, or a pause beyond the lease.
 //!
-//! The matches are of one entity: calls of AWS and of others, removals, and records without a usable time. The table, the
+//! The matches are of one entity: calls of AWS and of others, removals, records without a usable time, and events of AWS
+//! Health with their updates. The table, the
 //! clock and the workers are models. A worker takes the steps of the function's ledger, and decides with
 //! the function's own code.
 
@@ -352,7 +353,7 @@ impl World {
     }
 }
 
-/// Records without a usable time have their event id in the key.
+/// Records without a usable time have their event id in the key, and events of AWS Health that of the communication.
 fn has_window(key: &str) -> bool {
     !key.contains(":e-")
 }
@@ -393,6 +394,8 @@ fn keys() -> impl Strategy<Value = Vec<IncidentKey>> {
         // Undated, or too far in the future.
         1 => (0..2).prop_map(|id| key(format!(":quarantined:e-{id}"), -NOON / 60)),
         1 => (0..2).prop_map(|id| key(format!(":quarantined:e-{id}"), 600)),
+        // A communication of AWS Health and its updates, however much later.
+        1 => (0..2, minute()).prop_map(|(id, minute)| key(format!(":exposed:e-{id}"), minute)),
     ];
     // Attaching and detaching in a loop, with a call of AWS in it.
     let minutes = || 0..100i64;
@@ -406,7 +409,7 @@ fn keys() -> impl Strategy<Value = Vec<IncidentKey>> {
 
 #[test]
 fn l1_l2_and_l3_hold_for_any_schedule() {
-    let [schedules, faultless, extras, waited, removed, flooded, undated] = [const { Cell::new(0u32) }; 7];
+    let [schedules, faultless, extras, waited, removed, flooded, undated, updated] = [const { Cell::new(0u32) }; 8];
     let count = |counter: &Cell<u32>, by: bool| counter.set(counter.get() + u32::from(by));
     let world = (keys(), prop::array::uniform3(-SKEW..=SKEW), prop::collection::vec(event(), 0..120));
     run(12_000, world, |(keys, skews, events)| {
@@ -432,9 +435,13 @@ fn l1_l2_and_l3_hold_for_any_schedule() {
         count(&removed, world.faults == 0 && world.published.iter().any(near));
         count(&flooded, world.matches.iter().any(|found| found.is_flooded));
         count(&undated, keys.iter().any(|key| !key.has_window));
+        let is_update = |(one, other): (&IncidentKey, &IncidentKey)| {
+            one.dedup_key == other.dedup_key && one.event_time != other.event_time && one.dedup_key.contains(":exposed")
+        };
+        count(&updated, keys.iter().flat_map(|one| keys.iter().map(move |other| (one, other))).any(is_update));
         Ok(())
     });
-    let counts = [&schedules, &faultless, &extras, &waited, &removed, &flooded, &undated].map(Cell::get);
+    let counts = [&schedules, &faultless, &extras, &waited, &removed, &flooded, &undated, &updated].map(Cell::get);
     assert!(
         counts[0] >= 10_000 && counts[1..].iter().all(|&count| count > 150),
         "the schedules were lopsided: {counts:?}"

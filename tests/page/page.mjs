@@ -101,15 +101,18 @@ const tests = {
     }
   },
 
-  async "the first screen shows the verdict and what to undo"() {
+  async "the first screen shows the verdict, and what to do in which order"() {
     const { opened } = await open(path.resolve(folder, "scenario.html"));
     const { leftBehind } = JSON.parse(trace(KEY, "events/trace", "--format", "json"));
     const there = leftBehind.filter(({ removedAt }) => removedAt === null);
     assert(there.length > 5);
-    const undo = opened.getByRole("heading", { name: "What to undo" });
-    assert((await undo.boundingBox()).y < 1000);
+    for (const name of ["First: deactivate keys", "Then: undo"]) {
+      assert((await opened.getByRole("heading", { name }).boundingBox()).y < 1000, name);
+    }
     const commands = await opened.locator("code.command").allTextContents();
-    assert.deepEqual(commands, there.reverse().flatMap(({ undo }) => undo ?? []));
+    const first = commands.filter((command) => command.startsWith("aws iam update-access-key"));
+    assert.equal(first.length, 2);
+    assert.deepEqual(commands.slice(first.length), there.reverse().flatMap(({ undo }) => undo ?? []));
   },
 
   async "filters show the calls that they name"() {

@@ -1,23 +1,20 @@
 //! Shows what a key did: its calls, what came from it, and what it left behind.
 
-use std::{
-    collections::{BTreeSet, HashSet},
-    sync::Arc,
-};
+mod evidence;
+
+use std::{collections::BTreeSet, sync::Arc};
 
 use anyhow::{Context, bail};
-use indicatif::{HumanBytes, HumanCount};
+use indicatif::HumanBytes;
 use quarantine_alert::{
     alert::Alert,
-    rule::{EntityType, Match, Outcome},
-    scan::{Needle, Needles},
+    rule::{EntityType, Outcome},
+    scan::Needles,
     trace::{
-        call::{Call, replaced_by},
+        call::Call,
         calls::{Calls, Timeline},
-        edges::{self, Edge},
         identities::Identities,
         identity::Caller,
-        left_behind::{Undoing, undoing_names},
         report::Report,
     },
     trail::{log_file::LogFile, record::Record},
@@ -27,7 +24,6 @@ use time::OffsetDateTime;
 
 use crate::{
     args::{Color, TraceArgs, TraceFormat},
-    coverage::Seen,
     incidents::{FirstMatch, newest_first},
     matches::{Matches, RowKey},
     output::{
@@ -36,51 +32,58 @@ use crate::{
     },
     progress::plural,
     search::{Sink, search},
-    source::{feed::Judge, kept::kept},
+    source::{
+        feed::{Judge, Select},
+        kept::kept,
+    },
     status::Status,
     stop::Stop,
 };
+use evidence::{Evidence, Replaced};
+
+/// What differs between the records that are kept: names, addresses, issued keys, object keys.
+const MAX_BYTES: usize = 2 * 1024 * 1024 * 1024;
+
+const SPILLED: &str = "cannot keep the calls in a temporary file (TMPDIR is its folder)";
 
 /// # Errors
 /// The arguments contradict each other, standard input cannot be kept, or the result cannot be written.
 pub async fn run(arguments: TraceArgs) -> anyhow::Result<Status> {
     let filter = arguments.search.filter()?;
     let output = Output::open(arguments.output.as_deref(), Color::Auto)?;
-    if arguments.format == TraceFormat::Html && output.is_terminal() {
+    if arguments.format == TraceFormat::Html && output.look().is_fitted {
         bail!("a page is for a browser: add --output report.html, and open that file");
     }
     let stop = Stop::on_signal()?;
     let (targets, _kept) = kept(&arguments.search.paths, &stop).await?;
     let depth = if arguments.no_follow { 0 } else { arguments.depth.unwrap_or(usize::MAX) };
-    let roots = arguments.identities.0;
 
-    let mut edges = Edges::default();
-    if depth > 0 {
-        let (coverage, _) = search(&targets, Needles::with_names([], edges::names()), &filter, &mut edges, &stop).await;
-        if coverage.stopped.is_some() {
-            coverage.report("no call was looked for yet");
-            return Ok(Status::Incomplete);
-        }
+    let mut evidence = Evidence::new(Matches::of_rules(&arguments.search), depth > 0);
+    let (first, _) = search(&targets, evidence.needles(), &filter, &mut evidence, &stop).await;
+    if first.stopped.is_some() {
+        first.report("no call was looked for yet");
+        return Ok(Status::Incomplete);
     }
-    let identities = Arc::new(Identities::follow(roots, &edges.found, &edges.replaced, depth));
+    let Evidence { edges, undoing, replaced, matches, seen, files, .. } = evidence;
+    let identities = Arc::new(Identities::follow(arguments.identities.0, &edges, &replaced, depth));
+    drop(edges);
 
-    let mut second = Second {
+    let replaced = Arc::new(replaced);
+    let files = Arc::new(files);
+    let mut found = Found {
         identities: identities.clone(),
-        matches: Matches::of_rules(&arguments.search),
+        replaced: replaced.clone(),
+        files,
         calls: Calls::new(tempfile::tempfile),
-        undoing: Vec::new(),
-        undoing_bytes: 0,
-        seen: Seen::default(),
     };
-    let needles: Vec<Needle> = identities.needles().chain(second.matches.rules.each_needle()).collect();
-    let needles = Needles::with_names(needles, undoing_names());
-    let (coverage, _) = search(&targets, needles, &filter, &mut second, &stop).await;
+    let (second, _) = search(&targets, Needles::new(identities.needles()), &filter, &mut found, &stop).await;
 
-    let Second { matches, calls, mut undoing, seen, .. } = second;
-    let timeline = calls.finish().context(SPILLED)?;
-    undoing.retain(|undoing| undoing.event_id.as_ref().is_none_or(|id| !timeline.is_replaced(id)));
+    let coverage = first.with_second(second);
+    let timeline = found.calls.finish().context(SPILLED)?;
+    let undoing =
+        undoing.into_iter().filter(|undoing| !undoing.event_id.as_ref().is_some_and(|id| replaced.contains(id)));
     let (quarantine, quarantined) = quarantine(matches, &timeline, &identities);
-    let report = Report::new(&identities, &timeline, undoing, quarantined).context(SPILLED)?;
+    let report = Report::new(&identities, &timeline, undoing.collect(), quarantined).context(SPILLED)?;
     let seen = seen.complete(&coverage, report.has_data_events);
     let is_empty = timeline.calls == 0;
     let summary = plural(report.summary.calls, "call");
@@ -131,111 +134,53 @@ fn quarantine(matches: Matches, timeline: &Timeline, identities: &Identities) ->
     (alerts, quarantined)
 }
 
-/// Issued credentials are held in memory, each with its caller. This many take about 2 GiB.
-const MAX_EDGES: usize = 4_000_000;
-
-/// The first read: the calls that returned credentials or made users.
-#[derive(Default)]
-struct Edges {
-    found: Vec<Edge>,
-    /// The ids of the records that an addendum replaces, whatever its own outcome.
-    replaced: HashSet<Untrusted>,
-}
-
-impl Sink for Edges {
-    type Wanted = Box<(Option<Edge>, Option<Untrusted>)>;
-
-    fn judge(&self) -> Judge<Self::Wanted> {
-        Box::new(|record| {
-            let (edge, replaced) = (Edge::of(&record), replaced_by(&record));
-            (edge.is_some() || replaced.is_some()).then(|| Box::new((edge, replaced)))
-        })
-    }
-
-    fn take(&mut self, wanted: Self::Wanted, _: Arc<LogFile>) -> Result<(), String> {
-        let (edge, replaced) = *wanted;
-        self.found.extend(edge);
-        self.replaced.extend(replaced);
-        if self.found.len() > MAX_EDGES {
-            return Err(format!(
-                "more than {} credentials were issued; use --since, --until or --account",
-                HumanCount(MAX_EDGES as u64)
-            ));
-        }
-        Ok(())
-    }
-
-    fn note(&self) -> String {
-        plural(self.found.len(), "issued credential")
-    }
-}
-
-/// The second read: the calls, what undid something, and the quarantines.
-struct Second {
+/// The second read: the calls.
+struct Found {
     identities: Arc<Identities>,
-    matches: Matches,
+    replaced: Arc<Replaced>,
+    files: Arc<evidence::Files>,
     calls: Calls,
-    undoing: Vec<Undoing>,
-    undoing_bytes: usize,
-    seen: Seen,
 }
 
-const SPILLED: &str = "cannot keep the calls in a temporary file (TMPDIR is its folder)";
+impl Sink for Found {
+    type Wanted = Box<Call>;
 
-/// Everything that a trace needs from one record.
-struct Wanted {
-    call: Option<Call>,
-    undoing: Vec<Undoing>,
-    matched: Option<Box<Match>>,
-    replaced: Option<Untrusted>,
-}
-
-/// The calls are in temporary files if they are many, but what differs between them is in memory.
-const MAX_BYTES: usize = 2 * 1024 * 1024 * 1024;
-
-impl Sink for Second {
-    type Wanted = Box<Wanted>;
-
-    fn judge(&self) -> Judge<Box<Wanted>> {
-        let (identities, rules) = (self.identities.clone(), self.matches.rules.clone());
+    fn judge(&self) -> Judge<Box<Call>> {
+        let (identities, replaced) = (self.identities.clone(), self.replaced.clone());
         Box::new(move |record: Record| {
-            let owner = identities.owner(&Caller::of(&record), record.event_time);
-            let call = owner.and_then(|identity| Call::of(&record, identity));
-            let undoing = Undoing::of(&record);
-            let replaced = replaced_by(&record);
-            let matched = rules.judge(record).map(Box::new);
-            let is_wanted = call.is_some() || matched.is_some() || replaced.is_some() || !undoing.is_empty();
-            is_wanted.then(|| Box::new(Wanted { call, undoing, matched, replaced }))
+            if record.event_id.as_ref().is_some_and(|id| replaced.contains(id)) {
+                return None;
+            }
+            let owner = identities.owner(&Caller::of(&record), record.event_time)?;
+            Call::of(&record, owner).map(Box::new)
         })
     }
 
-    fn take(&mut self, wanted: Box<Wanted>, log_file: Arc<LogFile>) -> Result<(), String> {
-        let Wanted { call, undoing, matched, replaced } = *wanted;
-        if let Some(id) = replaced {
-            self.calls.replace(id);
-        }
-        if let Some(call) = call {
-            self.calls.add(call, &log_file.to_string()).map_err(|error| format!("{SPILLED}: {error}"))?;
-        }
-        self.undoing_bytes += undoing.iter().map(Undoing::bytes).sum::<usize>();
-        self.undoing.extend(undoing);
-        if let Some(matched) = matched {
-            self.matches.take(matched, log_file)?;
-        }
-        if self.calls.bytes() + self.undoing_bytes > MAX_BYTES {
-            let most = HumanBytes(MAX_BYTES as u64);
-            return Err(format!(
-                "the calls have more than {most} of different values; use --since, --until, --account or --region"
-            ));
-        }
-        Ok(())
+    fn select(&self) -> Select {
+        let (keys, files) = (self.identities.keys_alone()?, self.files.clone());
+        Some(Box::new(move |log_file: &LogFile| files.may_have(log_file, &keys)))
     }
 
-    fn scanned(&mut self, log_file: &LogFile) {
-        self.seen.add(log_file);
+    fn take(&mut self, call: Box<Call>, log_file: Arc<LogFile>) -> Result<(), String> {
+        self.calls.add(*call, &log_file.to_string()).map_err(|error| format!("{SPILLED}: {error}"))?;
+        within_memory(self.calls.bytes())
+    }
+
+    fn finds_much(&self) -> bool {
+        true
     }
 
     fn note(&self) -> String {
         plural(self.calls.found, "call")
     }
+}
+
+/// # Errors
+/// What is kept is larger than memory should be.
+fn within_memory(bytes: usize) -> Result<(), String> {
+    if bytes <= MAX_BYTES {
+        return Ok(());
+    }
+    let most = HumanBytes(MAX_BYTES as u64);
+    Err(format!("the records have more than {most} of different values; use --since, --until, --account or --region"))
 }

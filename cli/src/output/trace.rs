@@ -5,6 +5,7 @@ pub mod text;
 pub mod timeline;
 mod tree;
 mod verdict;
+mod work;
 
 use quarantine_alert::{alert::Alert, trace::report::Report};
 use serde::Serialize;

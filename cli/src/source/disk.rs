@@ -62,8 +62,13 @@ impl<T: Send + 'static> Disk<T> {
     }
 
     fn read_file(&self, Listed { target, path, kind }: Listed, buffer: &mut Buffer) {
-        let stream = Stream::open(&path);
-        file::read(&self.feed, target, &Arc::new(LogFile::Disk(path)), kind, stream, buffer);
+        let log_file = LogFile::Disk(path);
+        if !self.feed.needs(&log_file) {
+            return self.feed.blocking_send(FromSource::PassedOver { target });
+        }
+        let LogFile::Disk(path) = &log_file else { return };
+        let stream = Stream::open(path);
+        file::read(&self.feed, target, &Arc::new(log_file), kind, stream, buffer);
     }
 
     fn list(&self, target: usize, root: &Path, listed: &mpsc::SyncSender<Listed>) {

@@ -17,19 +17,37 @@ use crate::filter::Filter;
 /// How a command judges a candidate, in the threads that read. `None` if it does not want it.
 pub type Judge<T> = Box<dyn Fn(Record) -> Option<T> + Send + Sync>;
 
+/// Which log files a search needs. `None` if it needs all.
+pub type Select = Option<Box<dyn Fn(&LogFile) -> bool + Send + Sync>>;
+
 /// Everything the sources of a search share.
 pub struct Feed<T> {
     pub needles: Needles,
     pub filter: Filter,
     pub tally: Arc<Tally>,
     pub judge: Judge<T>,
+    pub select: Select,
+    /// Whether nearly every log file has something wanted.
+    pub finds_much: bool,
     pub out: Sender<FromSource<T>>,
 }
 
 /// A message from a source. `target` is the target's number.
 pub enum FromSource<T> {
-    Wanted { wanted: T, log_file: Arc<LogFile> },
-    End { target: usize, log_file: Arc<LogFile>, end: FileEnd },
+    Wanted {
+        wanted: T,
+        log_file: Arc<LogFile>,
+    },
+    PassedOver {
+        target: usize,
+    },
+    /// Several of one file: each message wakes the search.
+    Batch(Vec<FromSource<T>>),
+    End {
+        target: usize,
+        log_file: Arc<LogFile>,
+        end: FileEnd,
+    },
 }
 
 impl<T> Feed<T> {
@@ -39,6 +57,11 @@ impl<T> Feed<T> {
             return None;
         }
         (self.judge)(record).map(|wanted| FromSource::Wanted { wanted, log_file: log_file.clone() })
+    }
+
+    /// Whether the search needs the log file.
+    pub fn needs(&self, log_file: &LogFile) -> bool {
+        self.select.as_ref().is_none_or(|select| select(log_file))
     }
 
     /// Sends to the search. Nothing receives it after the run has ended.

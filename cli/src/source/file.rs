@@ -4,6 +4,7 @@ use std::{
     collections::VecDeque,
     fs::{self, File},
     io::{self, ErrorKind, Read, Seek, Stdin},
+    mem,
     path::Path,
     sync::Arc,
 };
@@ -123,6 +124,9 @@ impl<'n> FileReading<'n> {
     }
 }
 
+/// The most results that wait for others of the same file.
+const MAX_BATCH: usize = 16;
+
 /// What is expected of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FileKind {
@@ -143,6 +147,7 @@ pub fn read<T>(
     stream: io::Result<Stream>,
     buffer: &mut Buffer,
 ) {
+    let mut batch = Vec::new();
     let end = match stream {
         Err(error) => Err(Unread::Source(SourceError::Io(error))),
         Ok(stream) => {
@@ -150,8 +155,9 @@ pub fn read<T>(
             loop {
                 match reading.next(buffer, || !feed.is_over()) {
                     Some(FromFile::Candidate(record)) => {
-                        if let Some(found) = feed.candidate(log_file, *record) {
-                            feed.blocking_send(found);
+                        batch.extend(feed.candidate(log_file, *record));
+                        if batch.len() == MAX_BATCH {
+                            feed.blocking_send(FromSource::Batch(mem::take(&mut batch)));
                         }
                     }
                     Some(FromFile::End(end)) => break end,
@@ -161,7 +167,8 @@ pub fn read<T>(
         }
     };
     let end = FileEnd::of(end, kind == FileKind::MayBeOther, log_file);
-    feed.blocking_send(FromSource::End { target, log_file: log_file.clone(), end });
+    batch.push(FromSource::End { target, log_file: log_file.clone(), end });
+    feed.blocking_send(FromSource::Batch(batch));
 }
 
 /// Reads standard input to its end.

@@ -1,11 +1,9 @@
 //! Log files in S3: the folders that may contain wanted ones, their objects, and the library's reader for them.
 
-use std::{
-    collections::{HashMap, VecDeque},
-    num::NonZero,
-    sync::Arc,
-    thread,
-};
+mod gate;
+mod reads;
+
+use std::{collections::VecDeque, num::NonZero, sync::Arc, thread};
 
 use anyhow::{Context, Error, anyhow};
 use quarantine_alert::{
@@ -15,37 +13,33 @@ use quarantine_alert::{
         log_bucket::LogBucket,
     },
     engine::{
-        error::FileEnd,
-        reader::{Candidate, KEPT_BYTES, Reader},
+        reader::{KEPT_BYTES, Reader},
         resources::Resources,
     },
     scan::Settings,
-    trail::log_file::{Handling, LogFile, S3Object},
+    trail::log_file::{Handling, S3Object},
     untrusted::visible,
 };
 use time::OffsetDateTime;
 use tokio::{
-    sync::{
-        Semaphore,
-        mpsc::{Sender, channel},
-    },
-    task::{Id, JoinError, JoinSet},
+    sync::mpsc::{Sender, channel},
+    task::JoinSet,
 };
 
 use super::{
     archived::Archived,
-    feed::{Feed, FromSource, Tally},
+    feed::{Feed, Tally},
     prefixes::{Dates, Plan, is_of_account, plan},
 };
 use crate::filter::Filter;
+use gate::Gate;
+use reads::Reads;
 
 /// Memory per object is fixed, so it may inflate to any size.
 const SETTINGS: Settings = Settings { limit_mib: None, other_mib: None, kept_bytes: KEPT_BYTES, needs_records: false };
 
 /// At 30 ms each, a tenth of the requests that S3 takes per second for one prefix.
 const LISTINGS_AT_ONCE: usize = 16;
-/// As the function.
-const LOG_FILES_AT_ONCE: usize = 64;
 /// How many objects next to folders are held in memory.
 const MAX_LOOSE: usize = 1000;
 /// How many pages of 1,000 objects the listing may be ahead.
@@ -126,27 +120,19 @@ impl Bucket {
                 errors
             }
         });
-        let at_once = Arc::new(Semaphore::new(LOG_FILES_AT_ONCE));
-        let mut reads = Reads::default();
+        let gate = Gate::new();
+        let mut adapting = JoinSet::new();
+        adapting.spawn(gate.clone().adapt());
+        let mut reads = Reads::new(target, reader, feed);
         while let Some(objects) = listed.recv().await {
             for object in objects {
-                let permit = at_once.clone().acquire_owned().await;
-                let task = reads.tasks.spawn({
-                    let (reader, feed, object) = (reader.clone(), feed.clone(), object.clone());
-                    async move {
-                        read_object(target, &reader, &feed, object).await;
-                        drop(permit);
-                    }
-                });
-                reads.objects.insert(task.id(), object);
-                while let Some(read) = reads.tasks.try_join_next_with_id() {
-                    reads.ended(read, target, &feed).await;
+                if reads.needs(&object).await {
+                    let place = gate.enter(&object).await;
+                    reads.start(object, place).await;
                 }
             }
         }
-        while let Some(read) = reads.tasks.join_next_with_id().await {
-            reads.ended(read, target, &feed).await;
-        }
+        reads.finish().await;
         errors.extend(lister.await.unwrap_or_else(|error| vec![Error::new(error).context(BUG)]));
         errors.extend(self.archived.sentence().map(Error::msg));
         errors
@@ -296,31 +282,4 @@ impl Bucket {
         // Nothing receives them after the run has ended.
         let _ = pages.send(wanted).await;
     }
-}
-
-/// The objects that are being read.
-#[derive(Default)]
-struct Reads {
-    tasks: JoinSet<()>,
-    objects: HashMap<Id, S3Object>,
-}
-
-impl Reads {
-    /// A read has ended. One that panicked has sent nothing.
-    async fn ended<T>(&mut self, read: Result<(Id, ()), JoinError>, target: usize, feed: &Feed<T>) {
-        let id = read.as_ref().map_or_else(|error| error.id(), |(id, ())| *id);
-        if let Some(object) = self.objects.remove(&id)
-            && read.is_err()
-        {
-            let log_file = Arc::new(LogFile::S3(object));
-            let end = FileEnd::panicked(log_file.clone());
-            feed.send(FromSource::End { target, log_file, end }).await;
-        }
-    }
-}
-
-async fn read_object<T>(target: usize, reader: &Reader, feed: &Feed<T>, object: S3Object) {
-    let judge = |log_file: &Arc<LogFile>, candidate: Candidate| feed.candidate(log_file, candidate.record);
-    let (log_file, end) = reader.scan(object, target, None, &feed.needles, judge, &feed.out).await;
-    feed.send(FromSource::End { target, log_file, end }).await;
 }

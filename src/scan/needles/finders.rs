@@ -39,15 +39,14 @@ impl Finders {
         }
     }
 
-    /// Where the last needle ends.
-    pub fn last_in(&self, text: &[u8]) -> Option<usize> {
+    /// Takes where each needle ends.
+    pub fn each_in(&self, text: &[u8], mut take: impl FnMut(usize)) {
         match self {
-            Finders::Few(finders) => {
-                let last = |finder: &Finder<'_>| finder.find_iter(text).last().map(|at| at + finder.needle().len());
-                finders.iter().filter_map(last).max()
-            }
+            Finders::Few(finders) => finders.iter().for_each(|finder| {
+                finder.find_iter(text).for_each(|at| take(at + finder.needle().len()));
+            }),
             // Needles overlap only within one word, so within one string of one record.
-            Finders::Many(automaton) => automaton.find_iter(text).last().map(|found| found.end()),
+            Finders::Many(automaton) => automaton.find_iter(text).for_each(|found| take(found.end())),
         }
     }
 }

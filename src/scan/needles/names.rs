@@ -2,49 +2,34 @@
 
 use std::collections::HashSet;
 
-use memchr::memmem::Finder;
+use super::values::{Value, Values};
 
-/// Names of calls, each a needle that is found only as the value of `eventName`: one search for this key costs less than one for
-/// each name.
+/// Names of calls, each a needle that is found only as the value of `eventName`.
 pub struct Names {
-    key: Finder<'static>,
+    values: Values,
     names: HashSet<&'static str>,
-    longest: usize,
 }
-
-const NAME_KEY: &str = "eventName";
-/// Between the key and the name are quotes, a colon, spaces, and backslashes where a record is a string in another document.
-/// More than these may be anything, and count as a name.
-const MOST_SEPARATORS: usize = 16;
 
 impl Names {
     pub fn new(names: HashSet<&'static str>) -> Option<Names> {
         let longest = names.iter().map(|name| name.len()).max()?;
-        Some(Names { key: Finder::new(NAME_KEY), names, longest })
+        Some(Names { values: Values::new("eventName", longest), names })
     }
 
     pub fn have_digit(&self) -> bool {
         self.names.iter().any(|name| name.bytes().any(|byte| byte.is_ascii_digit()))
     }
 
-    /// The most bytes from the first of the key to the first after the name.
+    /// See [`Values::span`].
     pub fn span(&self) -> usize {
-        NAME_KEY.len() + MOST_SEPARATORS + self.longest + 1
+        self.values.span()
     }
 
-    /// The ends of all names in a text. A name that the text's end cuts is none.
+    /// The ends of all names in a text. A value that may be anything counts as a name.
     pub fn ends<'t>(&self, text: &'t [u8]) -> impl Iterator<Item = usize> + use<'_, 't> {
-        let is_word = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';
-        self.key.find_iter(text).filter_map(move |at| {
-            let from = at + NAME_KEY.len();
-            let rest = &text[from..];
-            let Some(start) = rest.iter().take(MOST_SEPARATORS + 1).position(is_word) else {
-                return (rest.len() > MOST_SEPARATORS).then_some(from);
-            };
-            let word = &rest[start..];
-            let end = word.iter().take(self.longest + 1).position(|byte| !is_word(byte))?;
-            let name = str::from_utf8(&word[..end]).ok()?;
-            self.names.contains(name).then_some(from + start + end)
+        self.values.find(text).filter_map(|value| match value {
+            Value::Word { word, end } => self.names.contains(word).then_some(end),
+            Value::Unknown { end } => Some(end),
         })
     }
 }

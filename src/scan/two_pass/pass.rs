@@ -5,7 +5,13 @@ use std::collections::VecDeque;
 use bytes::{Buf, Bytes};
 
 use super::{STORED_AT_ONCE, Settings};
-use crate::scan::{Fault, Needles, Records, content::Content, layers::Layers, needles::Search, walk::Walk};
+use crate::scan::{
+    Fault, KeyIds, Needles, Records,
+    content::Content,
+    layers::Layers,
+    needles::{Hints, Search},
+    walk::Walk,
+};
 
 pub(super) struct Pass<'n> {
     layers: Layers,
@@ -53,6 +59,7 @@ pub(super) struct PassEnd {
     pub inflated_bytes: u64,
     /// `None` if the pass has not searched.
     pub findings: Option<Findings>,
+    pub key_ids: Option<KeyIds>,
     /// Whether the file is whole. The readable part of a broken one may still contain candidates.
     pub checked: Result<(), Fault>,
 }
@@ -68,12 +75,12 @@ impl<'n> Pass<'n> {
     }
 
     /// `layers` are those of what is fed.
-    pub fn walk(needles: &'n Needles, layers: Layers, last_hint: Option<u64>) -> Self {
-        Pass { layers, look: None, walk: Some(Walk::new(needles, last_hint)), steps: 0, fault: None }
+    pub fn walk(needles: &'n Needles, layers: Layers, last_hint: Option<u64>, hints: Option<Hints>) -> Self {
+        Pass { layers, look: None, walk: Some(Walk::new(needles, last_hint, hints)), steps: 0, fault: None }
     }
 
     pub fn search_and_walk(needles: &'n Needles, settings: Settings) -> Self {
-        Pass { walk: Some(Walk::new(needles, None)), ..Pass::search(needles, settings) }
+        Pass { walk: Some(Walk::new(needles, None, None)), ..Pass::search(needles, settings) }
     }
 
     /// Whether it searches only.
@@ -122,6 +129,12 @@ impl<'n> Pass<'n> {
         self.layers.inflated_bytes()
     }
 
+    /// Where the search has found something. `None` if that is not known.
+    pub fn hints(&mut self) -> Option<Hints> {
+        // The places in UTF-16 are other ones.
+        self.look.as_mut().filter(|look| !look.content.is_utf16()).and_then(|look| look.search.hints())
+    }
+
     /// The whole text, if it is gzip and small.
     pub fn take_whole(&mut self) -> Option<Vec<u8>> {
         self.layers.take_whole()
@@ -130,8 +143,9 @@ impl<'n> Pass<'n> {
     /// `last_needle` is what an earlier pass has found.
     pub fn finish(mut self, last_needle: Option<u64>) -> PassEnd {
         let findings = self.look.as_ref().map(Look::findings);
+        let key_ids = self.look.as_ref().and_then(|look| look.search.key_ids());
         let checked = self.check(findings.map_or(last_needle, |findings| findings.last_needle));
-        PassEnd { inflated_bytes: self.layers.inflated_bytes(), findings, checked }
+        PassEnd { inflated_bytes: self.layers.inflated_bytes(), findings, key_ids, checked }
     }
 
     fn check(&mut self, last_needle: Option<u64>) -> Result<(), Fault> {

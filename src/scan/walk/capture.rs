@@ -1,6 +1,9 @@
 //! A text that is collected across the borders of blocks, up to the size of a record.
 
-use crate::scan::{MAX_RECORD_BYTES, Needles, needles::MAX_NEEDLE_BYTES};
+use crate::scan::{
+    MAX_RECORD_BYTES, Needles,
+    needles::{Hints, MAX_NEEDLE_BYTES},
+};
 
 #[derive(Default)]
 pub(super) struct Capture(Option<Open>);
@@ -10,6 +13,8 @@ struct Open {
     text: Vec<u8>,
     /// Where the text begins in the current block.
     begin: usize,
+    /// Where it begins in the file.
+    place: u64,
     is_too_large: bool,
     /// Whether the part that was dropped contains a needle.
     has_needle: bool,
@@ -25,23 +30,33 @@ pub(super) enum Captured {
 }
 
 impl Capture {
-    pub fn begin(&mut self, at: usize) {
-        self.0 = Some(Open { text: Vec::new(), begin: at, is_too_large: false, has_needle: false });
+    /// Begins at `at` in the block, which begins at `walked` in the file.
+    pub fn begin(&mut self, at: usize, walked: u64) {
+        let place = walked + at as u64;
+        self.0 = Some(Open { text: Vec::new(), begin: at, place, is_too_large: false, has_needle: false });
     }
 
-    /// Ends the text where `block` is cut. Most are not wanted, and not even copied.
-    pub fn end(&mut self, block: &[u8], needles: &Needles) -> Captured {
-        let Some(Open { mut text, begin, is_too_large, has_needle }) = self.0.take() else { return Captured::Nothing };
+    /// Ends the text where `block` is cut, at `end` in the file. Most are not wanted, and not even copied. `hints` are where
+    /// needles may be, if that is known.
+    pub fn end(&mut self, block: &[u8], end: u64, needles: &Needles, hints: Option<&Hints>) -> Captured {
+        let Some(Open { mut text, begin, place, is_too_large, has_needle }) = self.0.take() else {
+            return Captured::Nothing;
+        };
+        let is_wanted = |text: &[u8]| match hints {
+            Some(hints) => hints.any_within(place, end),
+            None => needles.found_in(text),
+        };
         let part = &block[begin..];
-        if text.is_empty() && !needles.found_in(part) {
+        if text.is_empty() && !is_wanted(part) {
             return Captured::Nothing;
         }
+        let is_whole = text.is_empty();
         text.extend_from_slice(part);
         if is_too_large || text.len() > MAX_RECORD_BYTES {
             // Nobody parses it, so an escape that hides no needle must not count.
             return if has_needle || needles.written_in(&text) { Captured::TooLarge } else { Captured::Nothing };
         }
-        if needles.found_in(&text) { Captured::Text(text) } else { Captured::Nothing }
+        if is_whole || is_wanted(&text) { Captured::Text(text) } else { Captured::Nothing }
     }
 
     /// The text that ends there, whatever it contains. `None` if it is larger than a record.

@@ -91,7 +91,7 @@ pub const ROWS: &[Row] = &[
     Row {
         event_source: "organizations.amazonaws.com",
         event_name: "DetachPolicy",
-        kind: "organization policy taken off a target",
+        kind: "organization policy detached from a target",
         id: "{requestParameters.targetId}/{requestParameters.policyId}",
         undone_by: &[Undo {
             event_name: "AttachPolicy",

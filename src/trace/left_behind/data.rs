@@ -261,6 +261,16 @@ pub const ROWS: &[Row] = &[
     },
     Row {
         event_source: "rds.amazonaws.com",
+        event_name: "CreateDBInstance",
+        kind: "RDS database",
+        id: "{requestParameters.dBInstanceIdentifier}",
+        undone_by: &[Undo { event_name: "DeleteDBInstance", id: "{requestParameters.dBInstanceIdentifier}" }],
+        // The final snapshot is evidence.
+        command: "aws rds delete-db-instance --db-instance-identifier={requestParameters.dBInstanceIdentifier} --final-db-snapshot-identifier=before-deletion --region={awsRegion}",
+        source: "https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_CreateDBInstance.html",
+    },
+    Row {
+        event_source: "rds.amazonaws.com",
         event_name: "CreateDBSnapshot",
         kind: "RDS snapshot",
         id: "{requestParameters.dBSnapshotIdentifier}",

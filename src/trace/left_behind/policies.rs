@@ -111,7 +111,7 @@ pub const ROWS: &[Row] = &[
     Row {
         event_source: "iam.amazonaws.com",
         event_name: "DetachUserPolicy",
-        kind: "policy taken off a user",
+        kind: "policy detached from a user",
         id: "{requestParameters.userName}/{requestParameters.policyArn}",
         undone_by: &[Undo {
             event_name: "AttachUserPolicy",

@@ -167,6 +167,8 @@ pub struct LeftRow {
     pub removed_at: Option<Time>,
     /// The ARN of who removed it.
     pub removed_by: Option<Untrusted>,
+    #[serde(skip)]
+    pub removed_event_id: Option<Untrusted>,
     pub undo: Option<String>,
 }
 

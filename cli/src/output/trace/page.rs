@@ -9,7 +9,11 @@ use std::io::Write;
 use base64::{Engine, prelude::BASE64_STANDARD};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use quarantine_alert::{
-    trace::{calls::Timeline, identities::Identities, report::LeftRow},
+    trace::{
+        calls::Timeline,
+        identities::Identities,
+        report::{LeftRow, Report},
+    },
     trail::time::rfc3339,
     untrusted::Untrusted,
 };
@@ -18,7 +22,8 @@ use time::OffsetDateTime;
 
 use super::{
     Trace,
-    verdict::{shown, verdict, without_command},
+    verdict::{shown, verdict},
+    work::{Work, by_hand, deactivations},
 };
 use crate::progress::plural;
 use strip::Strip;
@@ -50,7 +55,7 @@ pub fn write(to: &mut dyn Write, trace: &Trace, identities: &Identities, timelin
             body {
                 main {
                     (head(trace, &asked))
-                    (left_behind(trace))
+                    (work(&trace.report))
                     (tables::identities(trace, identities))
                     section aria-labelledby="activity" {
                         h2 id="activity" { "Calls over time" }
@@ -89,50 +94,75 @@ fn head(trace: &Trace, asked: &[String]) -> Markup {
             h1 { "What " (asked.join(", ")) " did" }
             p.note {
                 "Made " (rfc3339(OffsetDateTime::now_utc())) " by quarantine-scan " (env!("CARGO_PKG_VERSION"))
-                " from " (plural(trace.coverage.log_files, "log file")) ". All times are UTC. Confidential: it contains names and addresses."
+                " from " (plural(trace.coverage.log_files, "log file")) ". All times are UTC. The page is confidential: it has names and addresses."
+            }
+            @for row in trace.report.identities.iter().filter(|row| row.parent.is_none()) {
+                @if let Some(arn) = row.arn.as_ref().filter(|arn| **arn != row.id) {
+                    p { (row.kind) " " code { (row.id.visible(150)) } " of " code { (arn.visible(200)) } }
+                }
             }
             ul.verdict { @for sentence in verdict(trace) { li { (sentence) } } }
         }
     }
 }
 
-fn left_behind(trace: &Trace) -> Markup {
-    let (there, removed): (Vec<_>, Vec<_>) = trace.report.left_behind.iter().partition(|row| row.removed_at.is_none());
+fn work(report: &Report) -> Markup {
+    let Work { to_undo, own, removed } = Work::of(report);
+    let deactivations = deactivations(report);
     html! {
+        section aria-labelledby="deactivate" {
+            h2 id="deactivate" { "First: deactivate keys" }
+            @if deactivations.is_empty() {
+                p { "No long-lived key is known that was not deleted. Sessions are in the list below." }
+            } @else {
+                p { "Whether it is done already is not in these log files. Use credentials of another identity." }
+                @for command in deactivations.iter().take(MAX_WORK) { pre { code.command { (command) } } }
+                (more(deactivations.len(), MAX_WORK))
+            }
+        }
         section aria-labelledby="undo" {
-            h2 id="undo" { "What to undo" }
-            @if there.is_empty() {
-                p { "Nothing that this program knows was left behind and is still there." }
+            h2 id="undo" { "Then: undo" }
+            @if to_undo.is_empty() {
+                p { "Nothing that this program knows is left to undo." }
             } @else {
                 p {
-                    (plural(there.len(), "thing")) " to undo, in this order: what hangs on another thing comes before it. "
-                    "Read a command before you run it, with credentials of the account that it names. "
-                    "A command deletes; it does not restore what was there before."
+                    (plural(to_undo.len(), "thing")) " whose removal these log files do not show, the newest first, so that dependent "
+                    "things come before what they depend on. Check each before you act: "
+                    code { "aws sts get-caller-identity" } " must show the account that the item names, and what you delete may be "
+                    "evidence. If AWS answers that something does not exist, it went with what it belonged to. No command restores a "
+                    "setting that was overwritten."
                 }
-                // A policy is attached to a user after the user is created, and must be detached before the user can be deleted.
-                ol.undo { @for row in there.iter().rev().take(MAX_WORK) { (item(row)) } }
-                (more(there.len(), MAX_WORK))
+                ol.undo { @for row in to_undo.iter().take(MAX_WORK) { (item(report, row)) } }
+                (more(to_undo.len(), MAX_WORK))
             }
-            @if !removed.is_empty() {
-                details {
-                    summary { (plural(removed.len(), "thing")) " that somebody has removed since" }
-                    ul {
-                        @for row in removed.iter().take(MAX_WORK) {
-                            li {
-                                (row.kind) " " code { (row.id.visible(200)) }
-                                ", removed " (row.removed_at.map_or(String::new(), |at| at.to_string()))
-                                " by " (shown(row.removed_by.as_ref(), 150))
+            (done("removed since", &removed))
+            (done("to leave alone: these calls only removed what the identities had made themselves", &own))
+        }
+    }
+}
+
+fn done(what: &str, rows: &[&LeftRow]) -> Markup {
+    html! {
+        @if !rows.is_empty() {
+            details {
+                summary { (plural(rows.len(), "thing")) " " (what) }
+                ul {
+                    @for row in rows.iter().take(MAX_WORK) {
+                        li {
+                            (row.kind) " " code { (row.id.visible(200)) }
+                            @if let Some(at) = row.removed_at {
+                                ", removed " (at) " by " (shown(row.removed_by.as_ref(), 150))
                             }
                         }
                     }
-                    (more(removed.len(), MAX_WORK))
                 }
+                (more(rows.len(), MAX_WORK))
             }
         }
     }
 }
 
-fn item(row: &LeftRow) -> Markup {
+fn item(report: &Report, row: &LeftRow) -> Markup {
     html! {
         li {
             p { strong { (row.kind) } " " code { (row.id.visible(200)) } }
@@ -143,7 +173,7 @@ fn item(row: &LeftRow) -> Markup {
             }
             @match &row.undo {
                 Some(undo) => pre { code.command { (undo) } },
-                None => p { (without_command(row)) },
+                None => p { (by_hand(report, row)) "." },
             }
         }
     }

@@ -4,12 +4,13 @@ use std::fmt::Write as _;
 
 use quarantine_alert::trace::{
     identities::Identities,
-    report::{AccessedRow, IdentityRow, LeftRow, ValueRow},
+    report::{AccessedRow, IdentityRow, LeftRow, Report, ValueRow},
 };
 
 use super::{
     Trace,
-    verdict::{period, shown, verdict, without_command},
+    verdict::{period, shown, verdict},
+    work::{Work, by_hand, deactivations},
 };
 use crate::{output::trace::tree::branches, progress::plural};
 
@@ -23,13 +24,16 @@ pub fn text(trace: &Trace, identities: &Identities) -> String {
     for branch in branches(identities) {
         let _ = writeln!(text, "{}{}", branch.lines, identity(&report.identities[branch.at]));
     }
-    let (there, removed): (Vec<_>, Vec<_>) = report.left_behind.iter().partition(|row| row.removed_at.is_none());
-    // A policy is attached to a user after the user is created, and must be detached before the user can be deleted.
-    let newest_first: Vec<_> = there.into_iter().rev().collect();
-    section(&mut text, "LEFT BEHIND, the newest first: undo in this order", &newest_first, usize::MAX, |row| left(row));
-    section(&mut text, "LEFT BEHIND, AND REMOVED SINCE", &removed, TOP, |row| {
+    section(&mut text, "DEACTIVATE FIRST", &deactivations(report), usize::MAX, Clone::clone);
+    let Work { to_undo, own, removed } = Work::of(report);
+    section(&mut text, "UNDO, in this order", &to_undo, usize::MAX, |row| left(report, row));
+    let removal = |row: &&LeftRow| {
         let at = row.removed_at.map_or(String::new(), |at| at.to_string());
         format!("{} {}  removed {at} by {}", row.kind, row.id.visible(200), shown(row.removed_by.as_ref(), 150))
+    };
+    section(&mut text, "REMOVED SINCE", &removed, TOP, removal);
+    section(&mut text, "NOTHING TO UNDO: these only removed what it had made itself", &own, TOP, |row| {
+        format!("{} {}", row.kind, row.id.visible(200))
     });
     let values = |row: &ValueRow| {
         let value = shown(row.value.as_ref(), 100);
@@ -69,10 +73,10 @@ fn identity(row: &IdentityRow) -> String {
     format!("{} {id}{arn}{via}: {}{}", row.kind, plural(row.count.calls, "call"), denied(row.count.denied))
 }
 
-fn left(row: &LeftRow) -> String {
+fn left(report: &Report, row: &LeftRow) -> String {
     let region = shown(row.region.as_ref(), 32);
     let time = row.event_time.map_or("at an unknown time".into(), |time| time.to_string());
-    let undo = row.undo.clone().unwrap_or_else(|| without_command(row));
+    let undo = row.undo.clone().unwrap_or_else(|| by_hand(report, row));
     let made = format!("{} {}  ({}, {region}, {time})", row.kind, row.id.visible(200), row.account_id.visible(16));
     format!("{made}\n    by {}\n    undo: {undo}", row.by.visible(150))
 }

@@ -2,13 +2,9 @@
 
 use std::fmt::Write as _;
 
-use quarantine_alert::{
-    trace::report::{LeftRow, Time},
-    trail::time::rfc3339,
-    untrusted::Untrusted,
-};
+use quarantine_alert::{trace::report::Time, trail::time::rfc3339, untrusted::Untrusted};
 
-use super::Trace;
+use super::{Trace, work::Work};
 use crate::progress::plural;
 
 /// At most five sentences.
@@ -50,13 +46,17 @@ pub fn verdict(trace: &Trace) -> Vec<String> {
     sentences.push(outcome + ".");
     let came = report.identities.iter().filter(|row| row.parent.is_some()).count();
     sentences.push(match came {
-        0 => "No other identity came from it.".into(),
-        _ => format!("{} came from it.", plural(came, "identity")),
+        0 => "It created or assumed no other identity.".into(),
+        _ => format!("It created or assumed {}.", plural(came, "other identity")),
     });
-    let there = report.left_behind.iter().filter(|row| row.removed_at.is_none()).count();
+    let Work { to_undo, own, removed } = Work::of(report);
     sentences.push(match report.left_behind.len() {
         0 => "It left nothing behind that this program knows.".into(),
-        all => format!("It left {} behind, {there} of which nobody has removed.", plural(all, "thing")),
+        _ => format!(
+            "It left {} to undo; {} had been removed again by the end of these log files.",
+            plural(to_undo.len(), "thing"),
+            own.len() + removed.len(),
+        ),
     });
     sentences.push(unseen(trace));
     sentences
@@ -67,11 +67,11 @@ fn unseen(trace: &Trace) -> String {
     let coverage = &trace.coverage;
     let mut parts = Vec::new();
     match (&coverage.first_delivery, &coverage.last_delivery) {
-        (Some(first), Some(last)) => parts.push(format!("calls outside of the log files delivered {first} to {last}")),
-        _ => parts.push("calls outside of these log files".into()),
+        (Some(first), Some(last)) => parts.push(format!("calls outside the log files delivered {first} to {last}")),
+        _ => parts.push("calls outside these log files".into()),
     }
     if !coverage.data_events_seen {
-        parts.push("reads of data (the log files have no data events)".into());
+        parts.push("reads of objects and other data events (these log files have none)".into());
     }
     if trace.is_filtered {
         parts.push("what the filters left out, and what came from that".into());
@@ -96,16 +96,4 @@ pub fn period(first: Option<Time>, last: Option<Time>) -> String {
 
 pub fn shown(text: Option<&Untrusted>, max: usize) -> String {
     text.map_or("unknown".into(), |text| text.visible(max))
-}
-
-/// What to do about a thing that no command undoes.
-pub fn without_command(row: &LeftRow) -> String {
-    let event = shown(row.event_id.as_ref(), 64);
-    if row.kind.contains("session") {
-        format!(
-            "no command ends it; in the IAM console, open its role or user and revoke the sessions (event ID {event})"
-        )
-    } else {
-        format!("no single command; see the record with event ID {event}")
-    }
 }

@@ -110,7 +110,7 @@ impl Strip {
                     }
                 }
                 details {
-                    summary { "The same as numbers" }
+                    summary { "Show as a table" }
                     (self.numbers())
                 }
             }

@@ -59,7 +59,7 @@ pub fn identities(trace: &Trace, identities: &Identities) -> Markup {
                             (via.event_name.visible(64)) " by " (parent.visible(150)) ", "
                             (via.event_time.map_or("at an unknown time".into(), |time| time.to_string()))
                         }
-                        _ => "asked for",
+                        _ => "your question",
                     }
                 }
                 (count(&row.count))
@@ -69,7 +69,7 @@ pub fn identities(trace: &Trace, identities: &Identities) -> Markup {
     html! {
         section aria-labelledby="identities" {
             h2 id="identities" { "Identities" }
-            p { "Keys, users and sessions that came from it work without the first key. Deactivate or revoke each." }
+            p { "What it created or assumed works without the first key, until it is deleted, revoked or expired." }
             (table("Identities", &["Identity", "Came from", "Calls", "Denied", "First call", "Last call"], &rows, branches.len()))
         }
     }
@@ -131,10 +131,10 @@ pub fn values(report: &Report) -> Markup {
     let failed = ["Error", "Call", "Times", "First", "Last"];
     html! {
         section aria-labelledby="values" {
-            h2 id="values" { "From where, to what" }
+            h2 id="values" { "Sources and targets" }
+            (table("Read or shared", &read, &accessed, report.accessed.len() + report.accessed_more))
             (table("Source addresses", &columns("Address"), &rows(addresses, value), addresses.len()))
             (table("User agents", &columns("User agent"), &rows(&report.user_agents, value), report.user_agents.len()))
-            (table("Read or shared", &read, &accessed, report.accessed.len() + report.accessed_more))
             (table("Errors", &failed, &errors, report.errors.len()))
             (table("Services", &["Service", "Calls", "Denied"], &services, report.services.len()))
             (table("APIs", &columns("API"), &apis, report.apis.len()))
@@ -160,7 +160,7 @@ pub fn coverage(seen: &Seen) -> Markup {
                 (plural(seen.log_files, "log file")) ", delivered " (delivered) "; accounts: " (list(&mut seen.accounts.iter()))
                 "; regions: " (list(&mut seen.regions.iter())) "."
                 @if seen.unnamed > 0 { " The names of " (plural(seen.unnamed, "log file")) " show none of these." }
-                @if !seen.data_events_seen { " No data events: reads of data are not in these log files, or were not made." }
+                @if !seen.data_events_seen { " They have no data events, such as reads of objects." }
             }
             @if !seen.unread.is_empty() {
                 p { strong { "Not everything was read:" } }
