@@ -54,6 +54,13 @@ for base in range(10):
         change = bytes([field, 0]) + b"x'$(id) \xe2\x80\xae<b>\n`y` https://evil.example"
         seed("record", f"changed-{base}-{field}", bytes([base]) + b"logs\xffAWSLogs/key\xff" + change)
 
+for path in sorted((ROOT / "tests/cases/health").glob("*.json")):
+    seed("health", path.stem, json.dumps(json.loads(path.read_text()), separators=(",", ":")).encode())
+for base in range(5):
+    for field in range(22):
+        change = bytes([field, 5]) + b"x'$(id) \xe2\x80\xae<b>\n`y` https://evil.example"
+        seed("health", f"changed-{base}-{field}", bytes([base]) + change)
+
 for inner in range(4):
     for outer in (0, 1, 2, 32, 33, 34, 41, 38, 57):
         seed("envelope", f"{inner}-{outer}", bytes([inner, outer]) + b'logs\xffname\xff{"a":[1]}\xffAWSLogs/a b+c%\xffx')
