@@ -42,7 +42,7 @@ BOOTSTRAP = target/debug/quarantine-alert
 PYTHON = .tools/local/bin/python
 BENCHES = target/benches/release
 SECONDS_EACH ?= 60
-TARGETS ?= payload envelope key document record log_file trace
+TARGETS ?= payload envelope key document record health log_file trace
 CHROMIUM ?= $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)
 
 # Where it is set, every Python tool starts two to four times slower.

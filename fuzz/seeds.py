@@ -54,6 +54,13 @@ for base in range(10):
         change = bytes([field, 0]) + b"x'$(id) \xe2\x80\xae<b>\n`y` https://evil.example"
         seed("record", f"changed-{base}-{field}", bytes([base]) + b"logs\xffAWSLogs/key\xff" + change)
 
+for path in sorted((ROOT / "tests/cases/health").glob("*.json")):
+    seed("health", path.stem, json.dumps(json.loads(path.read_text()), separators=(",", ":")).encode())
+for base in range(5):
+    for field in range(22):
+        change = bytes([field, 5]) + b"x'$(id) \xe2\x80\xae<b>\n`y` https://evil.example"
+        seed("health", f"changed-{base}-{field}", bytes([base]) + change)
+
 for inner in range(4):
     for outer in (0, 1, 2, 32, 33, 34, 41, 38, 57):
         seed("envelope", f"{inner}-{outer}", bytes([inner, outer]) + b'logs\xffname\xff{"a":[1]}\xffAWSLogs/a b+c%\xffx')
@@ -69,11 +76,11 @@ for count in range(len(incidents) + 1):
     document = {"dedup_key": "e", "version": count, "expires_at": NOW + 99, "incidents": incidents[:count]}
     for key in (b"quarantined", b"quarantined:by-hand", b"removed:id", b"enforced"):
         for flags in (0, 1, 2):
-            body = b"\xff".join([json.dumps(document, separators=(",", ":")).encode(), key, b"\x00", b"", b"\x0e\x10", b"\x01"])
+            body = b"\xff".join([json.dumps(document, separators=(",", ":")).encode(), key, b"\x00", b"\x0e\x10", b"\x01"])
             seed("document", f"{count}-{key.decode().replace(':', '-')}-{flags}", bytes([flags]) + body)
 flood = [{"key": f"rule:1:user:x:removed:{n}", "start": NOW - n, "alerted_at": NOW - n} for n in range(1, 11)]
 document = {"dedup_key": "e", "version": 9, "expires_at": NOW + 99, "incidents": flood + incidents[:1], "removals": [NOW - 99]}
-seed("document", "flood", b"\x00" + json.dumps(document, separators=(",", ":")).encode() + b"\xffremoved:new\xff\x00\xff\xff\x0e\x10")
+seed("document", "flood", b"\x00" + json.dumps(document, separators=(",", ":")).encode() + b"\xffremoved:new\xff\x00\xff\x0e\x10")
 
 name = "123456789012_CloudTrail_us-east-1_20261124T0305Z_Abcdefghijklmnop.json.gz"
 for number, key in enumerate(

@@ -11,6 +11,7 @@ use serde_json::Value;
 
 #[path = "../../tests/laws/oracle.rs"]
 pub mod oracle;
+pub mod published;
 pub mod schema;
 
 /// The oracle is that of the laws, and finds the needles here.

@@ -44,7 +44,7 @@ fuzz_target!(|data: &[u8]| {
     let mut parts = rest.split(|byte| *byte == 0xff);
     let mut next = || parts.next().unwrap_or_default();
     let stored = next();
-    let (dedup_key, event_time, now, period) = (text(next()), next(), next(), number(next()));
+    let (dedup_key, event_time, period) = (text(next()), next(), number(next()));
     let removals: BTreeSet<i64> = parts.take(20).map(number).collect();
     let near = |bytes: &[u8]| if flags & 16 == 0 { NOW.wrapping_add(number(bytes)) } else { number(bytes) };
     let key = IncidentKey {
@@ -65,7 +65,6 @@ fuzz_target!(|data: &[u8]| {
     let starts: Vec<i64> =
         value["incidents"].as_array().into_iter().flatten().filter_map(|incident| incident["start"].as_i64()).collect();
     let Ok(document) = serde_dynamo::from_item::<_, Document>(Item::from(fields)) else { return };
-    let _ = now;
 
     let check = |next: &Document| {
         assert_eq!(next.version, document.version + 1);

@@ -12,7 +12,8 @@ use quarantine_alert_fuzz::text;
 use serde_json::Value;
 
 /// One of them is in every payload that needs no work.
-const MARKS: [&str; 14] = [
+const MARKS: [&str; 15] = [
+    "aws.health",
     "s3:TestEvent",
     "messageType",
     "aws.s3",
@@ -44,6 +45,9 @@ fuzz_target!(|data: &[u8]| {
                 Ok(Delivered::LogFile(object)) => assert!(!object.to_string().contains(acts)),
                 Ok(Delivered::Record(record)) => {
                     assert!(serde_json::from_str::<Value>(record.get()).is_ok() || record.get().len() > 2)
+                }
+                Ok(Delivered::Health(event)) => {
+                    assert!(payload.contains("aws.health") || payload.contains("\\u"), "{event:?}")
                 }
                 Err(error) => {
                     let sentence = error.to_string();

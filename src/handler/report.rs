@@ -42,6 +42,9 @@ pub(super) struct Report {
     repeats: HashMap<String, u64>,
 }
 
+/// At most this many failures of an item are named. A message may have thousands of bad parts.
+const MAX_NAMED: usize = 100;
+
 /// Beyond this number of keys, each suppressed match has its line.
 const MAX_KEYS: usize = 1000;
 
@@ -189,7 +192,8 @@ impl Report {
             {
                 response.add_failure(id);
             }
-            for failure in failures {
+            let more = failures.len().saturating_sub(MAX_NAMED);
+            for failure in failures.into_iter().take(MAX_NAMED) {
                 if !self.from_queue && first.is_none() {
                     first = Some(failure);
                 } else if failure.is_transient() {
@@ -197,6 +201,9 @@ impl Report {
                 } else {
                     error!(item = id, "{failure}.");
                 }
+            }
+            if more > 0 {
+                error!(item = id, failures = more, "The item has further failures.");
             }
         }
         first.map_or(Ok(self.from_queue.then_some(response)), Err)

@@ -179,6 +179,23 @@ async fn an_unknown_shape_is_an_error_that_shows_no_value() {
     account.alerts(1).await;
 }
 
+/// A message may have as many bad parts as fit into it.
+#[tokio::test]
+async fn the_failures_of_an_item_are_named_up_to_a_bound_and_counted() {
+    let account = Account::new().await;
+    let mut batch = event("sqs-s3-object-created", &account);
+    let parts = vec![json!({ "eventName": "PutObject", "s3": {} }); 10_000];
+    batch["Records"][0]["body"] = json!(json!({ "Records": parts }).to_string());
+    batch["Records"][0]["messageId"] = json!("bad");
+    let mut function = Function::start(&account);
+    assert_eq!(failed_items(&function.invoke(&batch).unwrap()), ["bad"]);
+    let log = function.log();
+    let errors: Vec<&LogLine> = log.iter().filter(|line| line.level() == "ERROR").collect();
+    assert_eq!(errors.len(), 101);
+    let last = errors.last().unwrap();
+    assert!(last.message() == "The item has further failures." && last.field("failures") == &json!(9900), "{last:?}");
+}
+
 #[tokio::test]
 async fn an_invalid_variable_stops_the_function_with_one_line() {
     let account = Account::new().await;

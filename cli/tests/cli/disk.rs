@@ -190,7 +190,10 @@ fn a_pipe_that_is_closed_early_is_not_an_error() {
     let stderr = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(1), "{stderr}");
     assert!(stderr.starts_with("2,000 incidents") && !stderr.contains("error"), "{stderr}");
-    assert!(stderr.contains("Only the newest 100 incidents have related activity."), "{stderr}");
+    // A busy machine may end related activity before its hundredth incident.
+    let related = stderr.lines().find_map(|line| line.strip_prefix("Only the newest ")).unwrap();
+    let (related, _) = related.split_once(" incidents have related activity.").unwrap();
+    assert!((2..=100).contains(&related.parse::<u32>().unwrap()), "{stderr}");
 }
 
 #[test]

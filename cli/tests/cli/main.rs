@@ -7,6 +7,7 @@ mod aws;
 mod cases;
 mod disk;
 mod output;
+mod page;
 #[path = "../../../tests/support/mod.rs"]
 mod support;
 mod trace;

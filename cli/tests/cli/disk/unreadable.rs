@@ -184,3 +184,13 @@ fn other_logs_next_to_cloudtrails_are_skipped_unless_they_are_named() {
     assert!(found.stderr.contains("2 other files skipped"), "{}", found.stderr);
     assert_eq!(ndjson(&file("Config")).users(), ["Config"]);
 }
+
+#[test]
+fn a_file_of_many_bad_elements_is_one_unread_file() {
+    let folder = folder("elements");
+    let elements = vec!["\"AttachUserPolicy\""; 100_000].join(",");
+    fs::write(folder.join("x.json"), format!("{{\"Records\":[{elements}]}}")).unwrap();
+    let found = ndjson(&folder);
+    assert_eq!(found.stderr.matches("not read: ").count(), 1, "{}", found.stderr);
+    assert_eq!((found.stdout.as_str(), found.status), ("", Some(2)));
+}
