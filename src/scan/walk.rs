@@ -5,13 +5,15 @@
 //! strings, escapes, brackets. It holds one at a time and never recurses, so neither size nor depth of a document can hurt it.
 
 mod capture;
+mod text;
 
 use std::{collections::VecDeque, mem};
 
 use memchr::{memchr, memmem::find};
 
-use super::{Fault, Needles, content::is_between, forms::LISTS, needles::Hints};
+use super::{Fault, Needles, content::is_between, needles::Hints};
 use capture::{Capture, Captured};
+use text::{closing_quote, ends_in_escape, is_bare, is_list};
 
 pub(super) struct Walk<'n> {
     needles: &'n Needles,
@@ -301,33 +303,4 @@ impl<'n> Walk<'n> {
     fn malformed(&self, at: usize) -> Fault {
         Fault::MalformedJson { inflated_bytes: self.walked + at as u64 }
     }
-}
-
-/// Where the quote is that closes the string whose content begins at `begin`.
-#[inline]
-fn closing_quote(block: &[u8], begin: usize) -> Option<usize> {
-    let mut at = begin;
-    loop {
-        at += memchr(b'"', &block[at..])? + 1;
-        let inside = &block[begin..at - 1];
-        if !ends_in_escape(inside) {
-            return Some(at - 1);
-        }
-    }
-}
-
-/// Whether the byte after this part of a string is escaped: an odd number of backslashes precedes it.
-#[inline]
-fn ends_in_escape(text: &[u8]) -> bool {
-    text.ends_with(b"\\") && text.iter().rev().take_while(|&&byte| byte == b'\\').count() % 2 == 1
-}
-
-/// Whether JSON may have a byte outside of strings and brackets. A needle has others.
-fn is_bare(byte: u8) -> bool {
-    byte.is_ascii_whitespace() || byte.is_ascii_digit() || byte.is_ascii_lowercase() || b",:+-.E".contains(&byte)
-}
-
-/// Whether a key, with its quotes, is that of a list of records, however it is escaped.
-fn is_list(key: &[u8]) -> bool {
-    serde_json::from_slice::<String>(key).is_ok_and(|key| LISTS.contains(&key.as_str()))
 }

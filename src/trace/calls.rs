@@ -1,11 +1,12 @@
 //! All calls of a trace. Each text is in memory once; the calls are too, as long as they are few.
 
+mod texts;
+
 use std::{
     cmp::Ordering,
-    collections::{BTreeSet, HashMap, HashSet},
+    collections::{BTreeSet, HashSet},
     fs::File,
     io,
-    num::NonZeroU32,
 };
 
 use serde::{Deserialize, Serialize};
@@ -17,42 +18,9 @@ use super::{
     sorted::{Sorted, Sorter},
 };
 use crate::untrusted::Untrusted;
+use texts::Texts;
 
-/// Texts, each held once.
-#[derive(Default)]
-pub struct Texts {
-    ids: HashMap<Untrusted, TextId>,
-    list: Vec<Untrusted>,
-    bytes: usize,
-}
-
-/// The number of a text.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct TextId(NonZeroU32);
-
-impl Texts {
-    fn id(&mut self, text: Untrusted) -> TextId {
-        if let Some(id) = self.ids.get(&text) {
-            return *id;
-        }
-        let id = TextId(NonZeroU32::new(number(self.list.len() + 1)).unwrap_or(NonZeroU32::MAX));
-        self.bytes += 2 * text.bytes() + 48;
-        self.list.push(text.clone());
-        self.ids.insert(text, id);
-        id
-    }
-
-    fn get(&self, id: TextId) -> &Untrusted {
-        &self.list[id.0.get() as usize - 1]
-    }
-}
-
-/// CloudTrail's ids are UUIDs. Others may be any text.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub enum EventId {
-    Uuid(u128),
-    Text(TextId),
-}
+pub use texts::{EventId, TextId};
 
 /// A call, with the numbers of its texts.
 #[derive(Debug, Serialize, Deserialize)]
@@ -148,7 +116,7 @@ impl Calls {
             resources: call.resources.into_iter().map(|resource| texts.id(resource)).collect(),
             log_file: texts.id(log_file.into()),
             left,
-            event_id: call.event_id.map(|id| event_id(texts, id)),
+            event_id: call.event_id.map(|id| texts.event_id(id)),
         };
         self.found += 1;
         self.rows.push(row, by_id(&self.texts))
@@ -156,7 +124,7 @@ impl Calls {
 
     /// About how much memory the texts take, and what was left behind. The calls take a fixed size.
     pub fn bytes(&self) -> usize {
-        self.left_bytes + self.texts.bytes
+        self.left_bytes + self.texts.bytes()
     }
 
     /// Keeps one call for each event id, in the order of time. The order of the log files makes no difference.
@@ -222,14 +190,7 @@ impl Timeline {
 
     /// As CloudTrail writes it.
     pub fn event_id(&self, id: EventId) -> Untrusted {
-        match id {
-            EventId::Uuid(number) => {
-                let digits = format!("{number:032x}");
-                let parts = [(0, 8), (8, 12), (12, 16), (16, 20), (20, 32)].map(|(start, end)| &digits[start..end]);
-                Untrusted::new(parts.join("-"))
-            }
-            EventId::Text(id) => self.text(id).clone(),
-        }
+        self.texts.of_event(id)
     }
 }
 
@@ -275,85 +236,5 @@ mod nanoseconds {
     }
 }
 
-fn event_id(texts: &mut Texts, id: Untrusted) -> EventId {
-    let mut number = None;
-    id.test(|id| {
-        number = uuid(id);
-        number.is_some()
-    });
-    number.map_or_else(|| EventId::Text(texts.id(id)), EventId::Uuid)
-}
-
-/// The number of a UUID as CloudTrail writes it, in lower case.
-fn uuid(text: &str) -> Option<u128> {
-    let is_uuid = text.len() == 36
-        && text.bytes().enumerate().all(|(at, byte)| match at {
-            8 | 13 | 18 | 23 => byte == b'-',
-            _ => matches!(byte, b'0'..=b'9' | b'a'..=b'f'),
-        });
-    if is_uuid { u128::from_str_radix(&text.replace('-', ""), 16).ok() } else { None }
-}
-
 #[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-    use crate::trail::record::Record;
-
-    #[test]
-    fn calls_in_files_are_the_same_as_in_memory() {
-        // Every fourth call is a copy in another log file, and some have no event id or no time.
-        let record = |number: u64| {
-            let id = match number % 5 {
-                0 => json!(null),
-                1 => json!(format!("x{}", number / 4)),
-                _ => json!(format!("00000000-0000-0000-0000-{:012}", number / 4)),
-            };
-            let time = (!number.is_multiple_of(7)).then(|| format!("2026-11-24T03:{:02}:00Z", number * 37 % 60));
-            Record::parse(json!({ "eventID": id, "eventTime": time, "eventName": "X" }).to_string().as_bytes())
-        };
-        let timeline = |most: usize| {
-            let mut calls = Calls::holding(most, tempfile::tempfile);
-            for number in (0..500).rev() {
-                let call = Call::of(&record(number).unwrap(), 0).unwrap();
-                calls.add(call, &format!("{}.json", number % 3)).unwrap();
-            }
-            let timeline = calls.finish().unwrap();
-            let mut lines = Vec::new();
-            timeline
-                .each(|row| {
-                    let id = row.event_id.map(|id| timeline.event_id(id).visible(99));
-                    lines.push((row.event_time, id, timeline.text(row.log_file).visible(99)));
-                    Ok::<_, io::Error>(())
-                })
-                .unwrap();
-            assert_eq!(lines.len() as u64, timeline.calls);
-            assert!(lines.is_sorted_by_key(|(time, ..)| *time));
-            (lines, timeline.duplicates)
-        };
-        let (lines, duplicates) = timeline(10_000);
-        assert!(duplicates > 100 && lines.len() > 200, "{duplicates} {}", lines.len());
-        for most in [1, 7, 100] {
-            assert!(timeline(most) == (lines.clone(), duplicates), "{most}");
-        }
-    }
-
-    #[test]
-    fn an_event_id_is_shown_as_it_was_logged() {
-        let mut calls = Calls::new(tempfile::tempfile);
-        let ids = [
-            "a1c3e5f7-0b2d-4f68-8a9c-7e5d3c1b0a99",
-            "00000000-0000-0000-0000-000000000000",
-            "A1C3E5F7-0B2D-4F68-8A9C-7E5D3C1B0A99",
-            "1",
-            "",
-        ];
-        let numbers = ids.map(|id| event_id(&mut calls.texts, id.into()));
-        let timeline = calls.finish().unwrap();
-        for (id, number) in ids.into_iter().zip(numbers) {
-            assert_eq!(timeline.event_id(number).visible(99), id);
-        }
-        assert!(size_of::<Row>() <= 160, "{}", size_of::<Row>());
-    }
-}
+mod tests;

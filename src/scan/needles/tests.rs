@@ -1,0 +1,95 @@
+use std::collections::HashSet;
+
+use super::*;
+
+fn needles(texts: &[&'static str]) -> Needles {
+    Needles::new(texts.iter().map(|text| Needle::fixed(text)))
+}
+
+#[test]
+fn needles_that_json_may_escape_are_refused() {
+    for text in ["", "arn:aws", "a b", "a/b", "ü", &"x".repeat(129)] {
+        assert!(Needle::new(text.into()).is_err(), "{text}");
+    }
+    for text in ["Policy_DO_NOT_REMOVE", "AKIAIOSFODNN7EXAMPLE", &"x".repeat(128)] {
+        assert!(Needle::new(text.into()).is_ok(), "{text}");
+    }
+}
+
+#[test]
+fn the_last_needle_is_found_across_every_block_border() {
+    let few = needles(&["QuarantineX", "Attach"]);
+    let others = (b'a'..=b'z').map(|letter| Needle::new(format!("x{}x", char::from(letter))).unwrap());
+    let many = Needles::new(others.chain([Needle::fixed("QuarantineX"), Needle::fixed("Attach")]));
+    assert!(matches!((&few.finders, &many.finders), (Finders::Few(_), Finders::Many(_))));
+    for (text, end) in [("..Attach....QuarantineX..", 23), ("..QuarantineX....Attach.", 23), (r"...\u0051uar....", 8)] {
+        for (needles, size) in [&few, &many].into_iter().flat_map(|each| (1..=text.len()).map(move |size| (each, size)))
+        {
+            let mut search = Search::new(needles);
+            text.as_bytes().chunks(size).for_each(|block| search.push(block));
+            assert_eq!(search.last_hint(), Some(end), "{text} in blocks of {size}");
+        }
+    }
+}
+
+#[test]
+fn the_keys_of_a_file_are_known_across_every_block_border() {
+    let needles = Needles::new([]).with_key_ids();
+    let text = r#"{"accessKeyId":"AKIA1","x":"{\"accessKeyId\":\"ASIA2\"}"},{"accessKeyId": null}"#;
+    let of = |key: &str| HashSet::from([KeyIds::number(key)]);
+    for size in 1..=text.len() {
+        let mut search = Search::new(&needles);
+        text.as_bytes().chunks(size).for_each(|block| search.push(block));
+        let ids = search.key_ids().unwrap();
+        assert!(ids.may_have(&of("AKIA1")) && ids.may_have(&of("ASIA2")) && !ids.may_have(&of("AKIA3")), "{size}");
+    }
+    for text in [r#"{"accessKeyId":"\u0041KIA1"}"#, r#"{"accessKeyId":                    "AKIA1"}"#] {
+        for size in 1..=text.len() {
+            let mut search = Search::new(&needles);
+            text.as_bytes().chunks(size).for_each(|block| search.push(block));
+            assert_eq!(search.key_ids(), None, "{text} in blocks of {size}");
+        }
+    }
+}
+
+#[test]
+fn escapes_that_hide_no_letter_are_skipped() {
+    let letters = needles(&["Quarantine"]);
+    let digits = needles(&["AKIA7"]);
+    assert!(!letters.found_in(br"\u003c \u003d \u003e \u0026 \u0027 \u2603 \n"));
+    assert!(letters.found_in(br"\u005a") && letters.found_in(br"\u0061"));
+    assert!(!letters.found_in(br"\u0037") && digits.found_in(br"\u0037"));
+    assert!(!digits.found_in(br"\u003c \u003d \u003e"));
+}
+
+#[test]
+fn a_name_is_found_only_as_a_whole_value_of_its_key() {
+    let needles = Needles::with_names([Needle::fixed("AKIA7")], ["CreateUser", "DeleteRole"]);
+    for text in [
+        r#"{"eventName":"CreateUser"}"#,
+        r#"{"eventName" : "DeleteRole","x":1}"#,
+        r#"{\\\"eventName\\\":\\\"CreateUser\\\"}"#,
+        r#"{"eventName":                 "Other"}"#,
+        r#"{"eventName":"Other","eventName":"CreateUser"}"#,
+    ] {
+        assert!(needles.found_in(text.as_bytes()), "{text}");
+        // However it comes in blocks.
+        for size in 1..=text.len() {
+            let mut search = Search::new(&needles);
+            text.as_bytes().chunks(size).for_each(|block| search.push(block));
+            assert!(search.last_needle().is_some(), "{text} in blocks of {size}");
+        }
+    }
+    for text in [
+        r#"{"eventName":"CreateUserX"}"#,
+        r#"{"eventName":"XCreateUser"}"#,
+        r#"{"x":"CreateUser","eventName":"Other"}"#,
+        r#"{"eventName":null,"x":"CreateUser"}"#,
+    ] {
+        for size in 1..=text.len() {
+            let mut search = Search::new(&needles);
+            text.as_bytes().chunks(size).for_each(|block| search.push(block));
+            assert_eq!(search.last_hint(), None, "{text} in blocks of {size}");
+        }
+    }
+}
