@@ -54,6 +54,16 @@ impl Default for OptionalRules {
     }
 }
 
+/// The tags of every rule on an exposed key.
+const EXPOSED_KEY_TAGS: &[&str] = &[
+    "AWS",
+    "Identity and Access Management",
+    "Initial Access:Valid Accounts",
+    "Credential Access:Unsecured Credentials",
+];
+/// Valid Accounts: Cloud Accounts, and Unsecured Credentials: Credentials In Files.
+const EXPOSED_KEY_REPORTS: &[&str] = &["TA0001:T1078.004", "TA0006:T1552.001"];
+
 /// A rule of the detector.
 #[derive(Serialize)]
 pub struct Rule {

@@ -1,7 +1,10 @@
 //! AWS was denied an attach to the user that it acted as. CloudTrail omits the parameters of a denied call, so it is a
 //! guess that the policy was a quarantine policy: low confidence, and `DENIED_ATTEMPTS=off` switches the rule off.
 
-use super::{Alternative, Check, EntityType, Grade, Needle, Outcome, Rule, Severity, Subject, check::OF_IAM};
+use super::{
+    Alternative, Check, EXPOSED_KEY_REPORTS, EXPOSED_KEY_TAGS, EntityType, Grade, Needle, Outcome, Rule, Severity,
+    Subject, check::OF_IAM,
+};
 use crate::{trail::record::Record, untrusted::Untrusted};
 
 pub(super) static RULE: Rule = Rule {
@@ -10,13 +13,8 @@ pub(super) static RULE: Rule = Rule {
     description: "AWS, acting as an IAM user, was denied attaching a policy to that user. A quarantine looks like this if \
                   a permissions boundary or a service control policy (SCP) forbids it: the key may be exposed, and \
                   nothing contains it.",
-    tags: &[
-        "AWS",
-        "Identity and Access Management",
-        "Initial Access:Valid Accounts",
-        "Credential Access:Unsecured Credentials",
-    ],
-    reports: &["TA0001:T1078.004", "TA0006:T1552.001"],
+    tags: EXPOSED_KEY_TAGS,
+    reports: EXPOSED_KEY_REPORTS,
     reference: "https://unit42.paloaltonetworks.com/malicious-operations-of-exposed-iam-keys-cryptojacking/",
     needles: &[Needle::fixed("AttachUserPolicy")],
     period_hours: None,

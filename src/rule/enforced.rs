@@ -6,7 +6,10 @@
 //!
 //! <https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_access-denied.html>
 
-use super::{Alternative, Check, EntityType, Grade, Needle, Outcome, Policy, Rule, Severity, Subject, check::FAILED};
+use super::{
+    Alternative, Check, EXPOSED_KEY_REPORTS, EXPOSED_KEY_TAGS, EntityType, Grade, Needle, Outcome, Policy, Rule,
+    Severity, Subject, check::FAILED,
+};
 use crate::{
     trail::record::{Record, UserIdentity},
     untrusted::Untrusted,
@@ -18,13 +21,8 @@ pub(super) static RULE: Rule = Rule {
     description: "An AWSCompromisedKeyQuarantine policy denied a call. Somebody uses the quarantined credentials: the \
                   attacker, or a workload that was not moved to new ones. The quarantine may be older than this trail. The \
                   policy denies only some actions. The credentials work for all others until they are deactivated.",
-    tags: &[
-        "AWS",
-        "Identity and Access Management",
-        "Initial Access:Valid Accounts",
-        "Credential Access:Unsecured Credentials",
-    ],
-    reports: &["TA0001:T1078.004", "TA0006:T1552.001"],
+    tags: EXPOSED_KEY_TAGS,
+    reports: EXPOSED_KEY_REPORTS,
     reference: "https://unit42.paloaltonetworks.com/malicious-operations-of-exposed-iam-keys-cryptojacking/",
     needles: &[Needle::fixed("CompromisedKeyQuarantine")],
     period_hours: Some(24),

@@ -7,7 +7,8 @@
 //! <https://github.com/aws/aws-health-tools/issues/93>
 
 use super::{
-    Alternative, Check, EntityType, Facts, Grade, Match, Outcome, Rule, Severity, Subject, facts::MAX_KEPT_BYTES,
+    Alternative, Check, EXPOSED_KEY_REPORTS, EXPOSED_KEY_TAGS, EntityType, Facts, Grade, Match, Outcome, Rule,
+    Severity, Subject, facts::MAX_KEPT_BYTES,
 };
 use crate::{health::HealthEvent, untrusted::Untrusted};
 
@@ -18,13 +19,8 @@ pub static RULE: Rule = Rule {
     description: "AWS Health reports that credentials of the account are exposed, or may be, for example in a public \
                   repository. AWS quarantines only IAM users, and that denies only some actions. Nothing contains a key of \
                   root. The credentials work until they are deactivated.",
-    tags: &[
-        "AWS",
-        "Identity and Access Management",
-        "Initial Access:Valid Accounts",
-        "Credential Access:Unsecured Credentials",
-    ],
-    reports: &["TA0001:T1078.004", "TA0006:T1552.001"],
+    tags: EXPOSED_KEY_TAGS,
+    reports: EXPOSED_KEY_REPORTS,
     reference: "https://docs.aws.amazon.com/health/latest/ug/aws-health-events-eventbridge-schema.html",
     needles: &[],
     period_hours: None,

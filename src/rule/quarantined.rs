@@ -4,7 +4,7 @@
 //! never a filter: a customer's first test is to attach the policy by hand.
 
 use super::{
-    Alternative, Grade, Needle, Outcome, Rule, Severity, Subject,
+    Alternative, EXPOSED_KEY_REPORTS, EXPOSED_KEY_TAGS, Grade, Needle, Outcome, Rule, Severity, Subject,
     check::{ATTACH, FAILED, INLINE, MANAGED, OF_IAM, PUT, SUCCEEDED},
 };
 
@@ -14,13 +14,8 @@ pub(super) static RULE: Rule = Rule {
     description: "An AWSCompromisedKeyQuarantine policy was attached to an IAM entity, or attaching it failed. \
                   AWS attaches it when it finds an access key of the entity exposed, for example in a public repository. \
                   The policy denies only some actions. The key works for all others until it is deactivated.",
-    tags: &[
-        "AWS",
-        "Identity and Access Management",
-        "Initial Access:Valid Accounts",
-        "Credential Access:Unsecured Credentials",
-    ],
-    reports: &["TA0001:T1078.004", "TA0006:T1552.001"],
+    tags: EXPOSED_KEY_TAGS,
+    reports: EXPOSED_KEY_REPORTS,
     reference: "https://unit42.paloaltonetworks.com/malicious-operations-of-exposed-iam-keys-cryptojacking/",
     needles: &[Needle::fixed("CompromisedKeyQuarantine"), Needle::fixed("Policy_DO_NOT_REMOVE")],
     period_hours: None,

@@ -34,6 +34,14 @@ fn text(text: Option<&Untrusted>) -> Markup {
     html! { td { (shown(text, 300)) } }
 }
 
+fn numbers(value: Option<&Untrusted>, calls: u64, denied: u64) -> Markup {
+    html! { (text(value)) td.number { (calls) } td.number { (denied) } }
+}
+
+fn api(event_source: &Untrusted, event_name: &Untrusted) -> Markup {
+    html! { td { (event_source.visible(64)) " " (event_name.visible(64)) } }
+}
+
 /// The first rows of a list, each as cells.
 fn rows<T>(list: &[T], row: impl Fn(&T) -> Markup) -> Vec<Markup> {
     list.iter().take(MAX_ROWS).map(row).collect()
@@ -97,22 +105,16 @@ pub fn values(report: &Report) -> Markup {
     let counts = ["Calls", "Denied", "First call", "Last call"];
     let columns = |name| [&[name][..], &counts].concat();
     let addresses = &report.source_ip_addresses;
-    let services = rows(&report.services, |row| {
-        html! { (text(Some(&row.event_source))) td.number { (row.calls) } td.number { (row.denied) } }
-    });
+    let services = rows(&report.services, |row| numbers(Some(&row.event_source), row.calls, row.denied));
     let apis = rows(&report.apis, |row| {
-        html! { td { (row.event_source.visible(64)) " " (row.event_name.visible(64)) } (count(&row.count)) }
+        html! { (api(&row.event_source, &row.event_name)) (count(&row.count)) }
     });
-    let accounts = rows(&report.accounts, |row| {
-        html! { (text(Some(&row.account_id))) td.number { (row.calls) } td.number { (row.denied) } }
-    });
-    let regions = rows(&report.regions, |row| {
-        html! { (text(row.aws_region.as_ref())) td.number { (row.calls) } td.number { (row.denied) } }
-    });
+    let accounts = rows(&report.accounts, |row| numbers(Some(&row.account_id), row.calls, row.denied));
+    let regions = rows(&report.regions, |row| numbers(row.aws_region.as_ref(), row.calls, row.denied));
     let accessed = rows(&report.accessed, |row| {
         html! {
             (text(Some(&row.resource)))
-            td { (row.event_source.visible(64)) " " (row.event_name.visible(64)) }
+            (api(&row.event_source, &row.event_name))
             td.number { (row.calls) }
             (time(row.first_event_time))
             (time(row.last_event_time))
@@ -121,7 +123,7 @@ pub fn values(report: &Report) -> Markup {
     let errors = rows(&report.errors, |row| {
         html! {
             (text(Some(&row.error_code)))
-            td { (row.event_source.visible(64)) " " (row.event_name.visible(64)) }
+            (api(&row.event_source, &row.event_name))
             td.number { (row.count) }
             (time(row.first_event_time))
             (time(row.last_event_time))
