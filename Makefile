@@ -135,8 +135,8 @@ gates: local sam checkov
 sql: sql-tools
 	.tools/sql/bin/python tests/sql.py
 
-# The compiler is the stable one: the fuzzer needs its coverage, and no sanitizer, since there is no unsafe code. What was found is in
-# fuzz/artifacts, and what was learned in fuzz/corpus.
+# The stable compiler, for its coverage. A sanitizer would find nothing, since there is no unsafe code. Inputs that fail are in
+# fuzz/artifacts, inputs that reach new code in fuzz/corpus.
 fuzz: .tools/cargo-fuzz/bin/cargo-fuzz
 	python3 fuzz/seeds.py fuzz/corpus
 	@for target in $(TARGETS); do \

@@ -41,7 +41,7 @@ use crate::{
 };
 use evidence::{Evidence, Replaced};
 
-/// What differs between the records that are kept: names, addresses, issued keys, object keys.
+/// The limit for the distinct values of all kept records: names, addresses, issued keys, object keys.
 const MAX_BYTES: usize = 2 * 1024 * 1024 * 1024;
 
 const SPILLED: &str = "cannot keep the calls in a temporary file (TMPDIR is its folder)";
@@ -176,7 +176,7 @@ impl Sink for Found {
 }
 
 /// # Errors
-/// What is kept is larger than memory should be.
+/// The kept values exceed [`MAX_BYTES`].
 fn within_memory(bytes: usize) -> Result<(), String> {
     if bytes <= MAX_BYTES {
         return Ok(());

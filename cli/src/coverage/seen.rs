@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::Coverage;
 
-/// What a search has seen. The field names are those of the JSON.
+/// The coverage of a search. The field names are those of the JSON.
 #[derive(Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Seen {

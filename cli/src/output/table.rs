@@ -113,7 +113,7 @@ impl Row {
     }
 }
 
-/// The outcome. If the row stands for several calls, it also says how many.
+/// The outcome, with the number of calls if the row has several.
 fn outcome(alert: &Alert) -> String {
     match &alert.occurrences {
         Some(Occurrences { count, last_event_time, .. }) if *count > 1 => {

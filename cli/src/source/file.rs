@@ -127,7 +127,7 @@ impl<'n> FileReading<'n> {
 /// The most results that wait for others of the same file.
 const MAX_BATCH: usize = 16;
 
-/// What is expected of a file.
+/// How a file must be handled if it is not a log file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FileKind {
     /// It is named on the command line, and must have records.

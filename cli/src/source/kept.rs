@@ -17,7 +17,7 @@ use crate::stop::Stop;
 /// their paths.
 ///
 /// # Errors
-/// There is no room for a copy, or a signal ended the run.
+/// The temporary folder is full, or a signal ended the run.
 pub async fn kept(targets: &[Target], stop: &Stop) -> anyhow::Result<(Vec<Target>, Vec<TempPath>)> {
     let mut kept = Vec::new();
     let mut targets = targets.to_vec();

@@ -35,7 +35,7 @@ pub struct Evidence {
     bytes: usize,
 }
 
-/// What one record shows.
+/// The evidence in one record.
 pub struct Shown {
     edge: Option<Edge>,
     undoing: Vec<Undoing>,

@@ -1,4 +1,4 @@
-//! The trace as one page, to hand on. It loads nothing, and nothing in a log can act on it.
+//! The trace as one HTML file that people can share. It loads nothing, and no string of a log can act in it.
 
 mod calls;
 mod strip;
@@ -179,7 +179,7 @@ fn item(report: &Report, row: &LeftRow) -> Markup {
     }
 }
 
-/// What a list leaves out.
+/// Names the number of rows that a list omits.
 fn more(all: usize, most: usize) -> Markup {
     html! {
         @if all > most {

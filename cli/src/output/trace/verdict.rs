@@ -1,4 +1,4 @@
-//! What a trace found, in at most five sentences.
+//! The result of a trace in at most five sentences.
 
 use std::fmt::Write as _;
 

@@ -1,4 +1,4 @@
-//! What is left to do after a trace: keys to deactivate, and things to undo.
+//! The tasks after a trace: keys to deactivate, and things to undo.
 
 use std::collections::HashSet;
 
@@ -9,7 +9,7 @@ use quarantine_alert::{
 
 use super::verdict::shown;
 
-/// What was left behind, by what there is to do about it.
+/// The things that were left behind, by the action that each needs.
 pub struct Work<'r> {
     /// To undo, the newest first: a policy is attached to a user after the user is created, and must be detached before the user
     /// can be deleted.
@@ -31,7 +31,7 @@ impl Work<'_> {
     }
 }
 
-/// The commands that deactivate the long-lived keys which were not deleted. `None` is a key whose user is not known.
+/// The commands that deactivate the long-lived keys that were not deleted.
 pub fn deactivations(report: &Report) -> Vec<String> {
     let deleted: HashSet<&Untrusted> =
         report.left_behind.iter().filter(|row| row.removed_at.is_some()).map(|row| &row.id).collect();
@@ -51,7 +51,7 @@ pub fn deactivations(report: &Report) -> Vec<String> {
     keys.filter_map(command).collect()
 }
 
-/// What to do about a thing that no command undoes, without a full stop.
+/// The instruction for a thing that no command undoes, without its final full stop.
 pub fn by_hand(report: &Report, row: &LeftRow) -> String {
     let event = shown(row.event_id.as_ref(), 64);
     if !row.kind.contains("session") {

@@ -17,7 +17,7 @@ use super::super::verdict::period;
 use crate::progress::plural;
 
 const BARS: usize = 80;
-/// Of one bar, in the drawing's own unit, with the gap to the next.
+/// The width of one bar and the gap after it, in units of the drawing.
 const WIDTH: usize = 10;
 const HEIGHT: u64 = 120;
 
