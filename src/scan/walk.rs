@@ -5,6 +5,7 @@
 //! strings, escapes, brackets. It holds one at a time and never recurses, so neither size nor depth of a document can hurt it.
 
 mod capture;
+mod structure;
 mod text;
 
 use std::{collections::VecDeque, mem};
@@ -13,6 +14,7 @@ use memchr::{memchr, memmem::find};
 
 use super::{Fault, Needles, content::is_between, needles::Hints};
 use capture::{Capture, Captured};
+use structure::{Place, end_of_brackets};
 use text::{closing_quote, ends_in_escape, is_bare, is_list};
 
 pub(super) struct Walk<'n> {
@@ -136,31 +138,15 @@ impl<'n> Walk<'n> {
     }
 
     /// Continues in an element, to its end or that of the block.
-    fn element(&mut self, block: &[u8], mut at: usize, list: u64, candidates: &mut VecDeque<Vec<u8>>) -> usize {
-        let mut depth = self.depth;
-        while depth > list
-            && let Some(&byte) = block.get(at)
-        {
-            at += 1;
-            match byte {
-                b'"' => match closing_quote(block, at) {
-                    Some(quote) => at = quote + 1,
-                    None => {
-                        self.in_string = true;
-                        at = self.skip_string(block, at);
-                    }
-                },
-                b'{' | b'[' => depth += 1,
-                b'}' | b']' => depth -= 1,
-                _ => {}
-            }
-        }
-        self.depth = depth;
-        if depth == list {
+    fn element(&mut self, block: &[u8], at: usize, list: u64, candidates: &mut VecDeque<Vec<u8>>) -> usize {
+        let mut place = Place { in_string: false, is_escaped: false };
+        if let Some(end) = end_of_brackets(&block[at..], &mut self.depth, list, &mut place) {
             self.position = Position::List { depth: list };
-            self.end_element(&block[..at], candidates);
+            self.end_element(&block[..at + end], candidates);
+            return at + end;
         }
-        at
+        Place { in_string: self.in_string, is_escaped: self.is_escaped } = place;
+        block.len()
     }
 
     /// Takes one byte outside of strings and elements.
