@@ -144,7 +144,7 @@ impl Alert {
         let Match { rule, outcome, severity, policy, facts } = matched;
         let steps = runbook::steps(matched, log_file);
         let test = facts.account_id == PROOF_OF_LIFE_ACCOUNT;
-        let record = bounded(facts.evidence.raw.get());
+        let record = bounded(&facts.evidence.raw);
         let is_bounded = matches!(record, Cow::Owned(_));
         let mut alert = Alert {
             id: rule.id,

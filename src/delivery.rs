@@ -175,8 +175,7 @@ fn from_eventbridge(event: &Fields<'_>) -> Result<Delivered, DeliveryError> {
 ///
 /// <https://docs.aws.amazon.com/health/latest/ug/aws-health-events-eventbridge-schema.html>
 fn from_health(text: &str, event: &Fields<'_>) -> Result<Delivered, DeliveryError> {
-    let raw = RawValue::from_string(text.to_owned()).map_err(|error| DeliveryError::NotAnObject(error.into()))?;
-    let event = HealthEvent::of(event, raw);
+    let event = HealthEvent::of(event, text);
     let event = event.map_err(|field| DeliveryError::Incomplete { shape: "an event of AWS Health", field })?;
     Ok(Delivered::Health(Box::new(event)))
 }

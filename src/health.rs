@@ -13,7 +13,7 @@ use crate::{json::Fields, trail::time::parse as parse_time, untrusted::Untrusted
 #[derive(Debug)]
 pub struct HealthEvent {
     /// As it was delivered.
-    pub raw: Box<RawValue>,
+    pub raw: Box<str>,
     /// EventBridge's id. A copy in the backup Region has another one.
     pub id: Option<Untrusted>,
     pub service: Untrusted,
@@ -38,15 +38,15 @@ pub struct HealthEvent {
 }
 
 impl HealthEvent {
-    /// Reads an event whose `source` is `aws.health`. `raw` is its text.
+    /// Reads an event whose `source` is `aws.health`. `text` is all of it.
     ///
     /// # Errors
     /// The name of a field that is missing, without which the event cannot be understood.
-    pub fn of(fields: &Fields<'_>, raw: Box<RawValue>) -> Result<HealthEvent, &'static str> {
+    pub fn of(fields: &Fields<'_>, text: &str) -> Result<HealthEvent, &'static str> {
         let detail = fields.object("detail").ok_or("detail")?;
         let metadata = detail.object("eventMetadata").unwrap_or_default();
         Ok(HealthEvent {
-            raw,
+            raw: text.into(),
             id: not_empty(fields, "id"),
             service: not_empty(&detail, "service").ok_or("detail.service")?,
             event_type_code: not_empty(&detail, "eventTypeCode").ok_or("detail.eventTypeCode")?,
@@ -113,7 +113,7 @@ mod tests {
 
     fn event(value: &Value) -> Result<HealthEvent, &'static str> {
         let text = value.to_string();
-        HealthEvent::of(&Fields::of(&text).unwrap(), RawValue::from_string(text.clone()).unwrap())
+        HealthEvent::of(&Fields::of(&text).unwrap(), &text)
     }
 
     fn with_detail(detail: Value) -> HealthEvent {

@@ -157,7 +157,7 @@ impl Match {
         }
         let record = || match &evidence.event_id {
             Some(id) => safe(id.identifier(), id),
-            None => format!("sha256:{}", fingerprint(evidence.raw.get())),
+            None => format!("sha256:{}", fingerprint(&evidence.raw)),
         };
         let mut key = format!("{}:{}:{}", self.rule.id, self.incident_key(), self.outcome);
         match (self.outcome, &evidence.request_id) {
@@ -186,8 +186,7 @@ impl Match {
     fn communication(&self, notice: &Notice) -> String {
         let Facts { account_id, actor, evidence, .. } = &self.facts;
         let id = [&notice.communication_id, &notice.event_arn, &evidence.event_id].into_iter().flatten().next();
-        let id =
-            id.map_or_else(|| format!("sha256:{}", fingerprint(evidence.raw.get())), |id| safe(id.identifier(), id));
+        let id = id.map_or_else(|| format!("sha256:{}", fingerprint(&evidence.raw)), |id| safe(id.identifier(), id));
         let affected = notice.affected.as_ref().or(actor.access_key_id.as_ref());
         let affected = affected.map_or("account".into(), |value| safe(value.identifier(), value));
         format!("{}:{account_id}:communication:{id}:{}:{affected}", self.rule.id, self.outcome)

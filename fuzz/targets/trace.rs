@@ -117,10 +117,10 @@ fuzz_target!(|data: &[u8]| {
     // A key without its edges: the calls of a plain parse.
     if depth == 0 && choices & 15 <= 1 && !has_replaced {
         let with_key = forward.iter().filter(|(_, record)| {
-            serde_json::from_str::<Value>(record.raw.get())
+            serde_json::from_str::<Value>(&record.raw)
                 .is_ok_and(|record| record["userIdentity"]["accessKeyId"] == ROOTS[0])
         });
-        let is_plain = |(_, record): &&(usize, Record)| serde_json::from_str::<Value>(record.raw.get()).is_ok();
+        let is_plain = |(_, record): &&(usize, Record)| serde_json::from_str::<Value>(&record.raw).is_ok();
         if forward.iter().all(|record| is_plain(&record)) {
             let mut seen = BTreeSet::new();
             let expected = with_key

@@ -68,7 +68,7 @@ impl PendingMatch {
 
     /// The memory that it takes, about: the record as text and in fields.
     pub fn bytes(&self) -> usize {
-        2 * self.matched.facts.evidence.raw.get().len() + 1024
+        2 * self.matched.facts.evidence.raw.len() + 1024
     }
 
     /// Where the evidence comes from, for a log line.

@@ -252,7 +252,7 @@ impl Reading<'_> {
 /// Shares out the memory of a candidate among its records, and releases what only parsing needed.
 fn share(records: Vec<Record>, mut memory: Option<OwnedSemaphorePermit>) -> VecDeque<Candidate> {
     let share = |record: Record| {
-        let needed = record.raw.get().len() * 2 / 1024 + 1;
+        let needed = record.raw.len() * 2 / 1024 + 1;
         let memory = memory.as_mut().and_then(|memory| memory.split(needed.min(memory.num_permits())));
         Candidate { record, memory }
     };

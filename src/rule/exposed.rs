@@ -145,7 +145,7 @@ mod tests {
         });
         whole.as_object_mut().unwrap().extend(detail.as_object().unwrap().clone());
         let text = json!({ "source": "aws.health", "id": "e-1", "detail": whole }).to_string();
-        HealthEvent::of(&Fields::of(&text).unwrap(), serde_json::from_str(&text).unwrap()).unwrap()
+        HealthEvent::of(&Fields::of(&text).unwrap(), &text).unwrap()
     }
 
     fn judged(detail: &Value) -> Vec<Match> {

@@ -1,7 +1,6 @@
 //! The facts of a match that an alert shows, whatever kind of evidence they come from.
 
 use serde::Serialize;
-use serde_json::value::RawValue;
 use time::OffsetDateTime;
 
 use super::{EntityType, Policy, Subject};
@@ -74,7 +73,7 @@ pub struct Evidence {
     /// What an event of AWS Health contains besides. `None` for a record.
     pub notice: Option<Notice>,
     /// As it was logged or delivered.
-    pub raw: Box<RawValue>,
+    pub raw: Box<str>,
 }
 
 /// The communication of AWS Health that reports a leak.

@@ -122,11 +122,10 @@ impl Unwrapping<'_> {
     }
 
     fn record(&mut self, text: &str, fields: &Fields<'_>) -> Verdict {
-        let Ok(raw) = RawValue::from_string(text.to_owned()) else { return Verdict::Other };
         if lacks_parameters(fields) {
             return Verdict::Other;
         }
-        self.found.records.push(Record::of(fields, raw));
+        self.found.records.push(Record::of(fields, text));
         Verdict::Judged
     }
 
@@ -168,7 +167,7 @@ fn is_repeated(value: &RawValue, records: &[Record], needles: &Needles) -> bool 
         }
     }
     let is_repeated =
-        |text: &str| !needles.found_in(text.as_bytes()) || records.iter().any(|record| record.raw.get().contains(text));
+        |text: &str| !needles.found_in(text.as_bytes()) || records.iter().any(|record| record.raw.contains(text));
     serde_json::from_str(value.get()).is_ok_and(|value| all(&value, &is_repeated))
 }
 

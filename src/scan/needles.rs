@@ -233,8 +233,8 @@ impl<'n> Search<'n> {
     }
 
     /// The access keys that the text names. `None` if they are not wanted, or it may name any: an escape may hide a key.
-    pub fn key_ids(&self) -> Option<KeyIds> {
-        self.seen.as_ref().filter(|_| self.last_escape.is_none()).and_then(|(_, seen)| seen.finish())
+    pub fn key_ids(&mut self) -> Option<KeyIds> {
+        self.seen.as_mut().filter(|_| self.last_escape.is_none()).and_then(|(_, seen)| seen.finish())
     }
 
     fn search(&mut self, text: &[u8], start: u64) {

@@ -68,8 +68,8 @@ pub const ADDENDUM: Needle = Needle::fixed("addendum");
 /// The event id of the record that this one, an addendum, replaces.
 /// <https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-event-reference-record-contents.html>
 pub fn replaced_by(record: &Record) -> Option<Untrusted> {
-    find(record.raw.get().as_bytes(), b"addendum")?;
-    let fields = Fields::of(record.raw.get()).ok()?;
+    find(record.raw.as_bytes(), b"addendum")?;
+    let fields = Fields::of(&record.raw).ok()?;
     let original = fields.object("addendum")?.text("originalEventID").filter(|id| !id.is_empty()).map(Untrusted::new);
     // A record that replaces itself would vanish.
     original.filter(|original| record.event_id.as_ref() != Some(original))
@@ -107,7 +107,7 @@ pub struct Call {
 impl Call {
     /// The call of this record, which is one of identity `identity`.
     pub fn of(record: &Record, identity: usize) -> Option<Call> {
-        let fields = Fields::of(record.raw.get()).ok()?;
+        let fields = Fields::of(&record.raw).ok()?;
         let outcome = Outcome::of(record);
         let user = &record.user_identity;
         let invoked_by = fields.object("userIdentity").and_then(|user| user.text("invokedBy"));

@@ -75,7 +75,7 @@ impl Edge {
             let of = |name: &str| response.object(name)?.text("accessKeyId");
             Identity::Key(Untrusted::new(of("credentials").or_else(|| of("accessKey")).filter(|key| !key.is_empty())?))
         } else {
-            let asked = || Fields::of(record.raw.get()).ok()?.object("requestParameters")?.text("userName");
+            let asked = || Fields::of(&record.raw).ok()?.object("requestParameters")?.text("userName");
             let answered = |name: &str| response.object(name)?.text("userName");
             let name = asked().or_else(|| answered("user")).or_else(|| answered("loginProfile"));
             let account_id = record.account_id();

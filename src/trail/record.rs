@@ -17,7 +17,7 @@ use crate::{
 #[derive(Debug)]
 pub struct Record {
     /// The record as logged, as valid UTF-8 without lone surrogates (see [`repaired`]).
-    pub raw: Box<RawValue>,
+    pub raw: Box<str>,
     /// When the call was made, in UTC. `None` if missing or unreadable (see [`super::time::parse`]).
     pub event_time: Option<OffsetDateTime>,
     pub event_source: Option<Untrusted>,
@@ -77,11 +77,11 @@ impl Record {
     pub fn parse(text: &[u8]) -> Result<Record, JsonError> {
         let text = repaired(text);
         let fields = Fields::of(&text)?;
-        Ok(Record::of(&fields, RawValue::from_string(text.to_string())?))
+        Ok(Record::of(&fields, &text))
     }
 
-    /// The record of an object. `raw` is its text.
-    pub fn of(fields: &Fields<'_>, raw: Box<RawValue>) -> Record {
+    /// The record of an object. `text` is all of it.
+    pub fn of(fields: &Fields<'_>, text: &str) -> Record {
         let user_identity = fields.object("userIdentity").unwrap_or_default();
         let session = user_identity.object("sessionContext");
         let session_issuer = session.and_then(|session| session.object("sessionIssuer"));
@@ -121,7 +121,7 @@ impl Record {
                 .raw("responseElements")
                 .filter(|value| value.get() != "null")
                 .map(ToOwned::to_owned),
-            raw,
+            raw: text.into(),
         }
     }
 

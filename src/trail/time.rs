@@ -1,8 +1,9 @@
 //! Times in logs, as CloudTrail and the programs that copy its records write them.
 
-use serde::Deserialize;
 use serde_json::value::RawValue;
 use time::{Duration, OffsetDateTime, UtcOffset, format_description::well_known::Rfc3339};
+
+use crate::json::text;
 
 /// The beginning of 2006, in seconds since 1970. AWS is not older.
 const FIRST: i64 = 1_136_073_600;
@@ -14,15 +15,12 @@ const MILLISECONDS_FROM: f64 = 1e11;
 /// seconds or milliseconds since 1970. `None` if it is something else, or before AWS existed, or more than a day ahead: a
 /// runbook for a wrong day is worse than one without a day.
 pub fn parse(value: &RawValue) -> Option<OffsetDateTime> {
-    #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum Time {
-        Number(f64),
-        Text(String),
-    }
-    let time = match serde_json::from_str(value.get()).ok()? {
-        Time::Number(number) => of_epoch(number),
-        Time::Text(text) => text.parse().map_or_else(|_| of_text(&text), of_epoch),
+    let json = value.get();
+    let time = if json.starts_with('"') {
+        let text = text(json)?;
+        text.parse().map_or_else(|_| of_text(&text), of_epoch)
+    } else {
+        of_epoch(serde_json::from_str(json).ok()?)
     }?;
     is_likely(time).then_some(time)
 }

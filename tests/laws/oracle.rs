@@ -21,7 +21,7 @@ fn is_match(record: &Value) -> bool {
 /// A record that a rule accepts, as a value: its text may be escaped. `Null` if the text is more than the oracle can parse.
 pub fn matching(record: Record) -> Option<Value> {
     let matched = RULES.judge(record)?;
-    Some(serde_json::from_str(matched.facts.evidence.raw.get()).unwrap_or_default())
+    Some(serde_json::from_str(&matched.facts.evidence.raw).unwrap_or_default())
 }
 
 /// What parsing everything finds.

@@ -26,8 +26,7 @@ pub fn run(arguments: &ExplainArgs) -> anyhow::Result<Status> {
     let text = text.with_context(|| format!("cannot read {name}"))?;
     let raw = one_record(&text, arguments.event_id.as_deref()).with_context(|| name.clone())?;
     let record = Record::parse(raw.get().as_bytes()).with_context(|| name.clone())?;
-    let fields: Value =
-        serde_json::from_str(record.raw.get()).map_err(JsonError::from).with_context(|| name.clone())?;
+    let fields: Value = serde_json::from_str(&record.raw).map_err(JsonError::from).with_context(|| name.clone())?;
 
     let mut explanation = String::new();
     let mut is_match = false;

@@ -1,7 +1,7 @@
 //! Files and folders on a disk, read by one thread per core.
 
 use std::{
-    fs, io, iter,
+    fs, io,
     num::NonZero,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError, mpsc},
@@ -15,7 +15,7 @@ use quarantine_alert::{
 use walkdir::WalkDir;
 
 use super::{
-    feed::{Feed, FromSource},
+    feed::{Batch, Feed, FromSource},
     file::{self, Buffer, FileKind, Stream},
 };
 
@@ -34,24 +34,38 @@ struct Listed {
     kind: FileKind,
 }
 
+/// The files that the listing has found.
+struct Queue(Mutex<mpsc::Receiver<Listed>>);
+
+impl Queue {
+    /// The next file, or `None` after the last. `before_waiting` is called if there may be none yet.
+    fn next(&self, before_waiting: impl FnOnce()) -> Option<Listed> {
+        // Another thread keeps the lock while it waits.
+        let next = self.0.try_lock().ok().and_then(|queue| queue.try_recv().ok());
+        next.or_else(|| {
+            before_waiting();
+            self.0.lock().unwrap_or_else(PoisonError::into_inner).recv().ok()
+        })
+    }
+}
+
 impl<T: Send + 'static> Disk<T> {
     /// Reads all files at or below a path, which is the target of this number.
     pub fn read(&self, target: usize, path: &Path) {
         let cores = thread::available_parallelism().map_or(1, NonZero::get);
         let (listed, queue) = mpsc::sync_channel(MAX_LISTED);
-        let queue = Mutex::new(queue);
+        let queue = Queue(Mutex::new(queue));
         thread::scope(|scope| {
             for _ in 0..cores {
                 scope.spawn(|| {
-                    let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
-                    let mut buffer = Buffer::new();
-                    while let Ok(listed) = next()
+                    let (mut batch, mut buffer) = (Batch::new(&*self.feed), Buffer::new());
+                    while let Some(listed) = queue.next(|| batch.send())
                         && !self.feed.is_over()
                     {
-                        self.read_file(listed, &mut buffer);
+                        read_file(listed, &mut batch, &mut buffer);
                     }
                     // Otherwise the listing would wait for room for ever once the run is over.
-                    for _ in iter::from_fn(|| next().ok()) {}
+                    while queue.next(|| ()).is_some() {}
                 });
             }
             self.feed.tally.begin();
@@ -59,16 +73,6 @@ impl<T: Send + 'static> Disk<T> {
             self.feed.tally.end();
             drop(listed);
         });
-    }
-
-    fn read_file(&self, Listed { target, path, kind }: Listed, buffer: &mut Buffer) {
-        let log_file = LogFile::Disk(path);
-        if !self.feed.needs(&log_file) {
-            return self.feed.blocking_send(FromSource::PassedOver { target });
-        }
-        let LogFile::Disk(path) = &log_file else { return };
-        let stream = Stream::open(path);
-        file::read(&self.feed, target, &Arc::new(log_file), kind, stream, buffer);
     }
 
     fn list(&self, target: usize, root: &Path, listed: &mpsc::SyncSender<Listed>) {
@@ -110,4 +114,14 @@ impl<T: Send + 'static> Disk<T> {
         let end = FileEnd::of(Err(Unread::Source(SourceError::Io(error))), false, &log_file);
         self.feed.blocking_send(FromSource::End { target, log_file, end });
     }
+}
+
+fn read_file<T>(Listed { target, path, kind }: Listed, batch: &mut Batch<'_, T>, buffer: &mut Buffer) {
+    let log_file = LogFile::Disk(path);
+    if !batch.feed.needs(&log_file) {
+        return batch.push(FromSource::PassedOver { target });
+    }
+    let LogFile::Disk(path) = &log_file else { return };
+    let stream = Stream::open(path);
+    file::read(batch, target, &Arc::new(log_file), kind, stream, buffer);
 }

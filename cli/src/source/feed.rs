@@ -1,8 +1,11 @@
 //! The channel from the sources to a search.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, AtomicUsize, Ordering},
+use std::{
+    mem,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, AtomicUsize, Ordering},
+    },
 };
 
 use quarantine_alert::{
@@ -41,7 +44,7 @@ pub enum FromSource<T> {
     PassedOver {
         target: usize,
     },
-    /// Several of one file: each message wakes the search.
+    /// Several, since each message wakes the search.
     Batch(Vec<FromSource<T>>),
     End {
         target: usize,
@@ -77,6 +80,49 @@ impl<T> Feed<T> {
     /// Whether the run has ended.
     pub fn is_over(&self) -> bool {
         self.out.is_closed()
+    }
+}
+
+/// The results of one thread that wait for others, so that few messages wake the search.
+pub struct Batch<'f, T> {
+    pub feed: &'f Feed<T>,
+    waiting: Vec<FromSource<T>>,
+    reads: u32,
+}
+
+/// The most results that wait.
+const MAX_WAITING: usize = 16;
+/// Results wait for at most this many reads: some megabytes, or the yields of a large file.
+const MAX_READS: u32 = 64;
+
+impl<'f, T> Batch<'f, T> {
+    pub fn new(feed: &'f Feed<T>) -> Batch<'f, T> {
+        Batch { feed, waiting: Vec::new(), reads: 0 }
+    }
+
+    pub fn push(&mut self, found: FromSource<T>) {
+        self.waiting.push(found);
+        if self.waiting.len() == MAX_WAITING {
+            self.send();
+        }
+    }
+
+    /// Whether the next read is wanted.
+    pub fn may_continue(&mut self) -> bool {
+        self.reads += 1;
+        if self.reads == MAX_READS {
+            self.send();
+        }
+        !self.feed.is_over()
+    }
+
+    /// To be called before the thread waits, or ends.
+    pub fn send(&mut self) {
+        self.reads = 0;
+        if !self.waiting.is_empty() {
+            // Nothing receives it after the run has ended.
+            let _ = self.feed.out.blocking_send(FromSource::Batch(mem::take(&mut self.waiting)));
+        }
     }
 }
 

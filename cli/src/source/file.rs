@@ -2,9 +2,8 @@
 
 use std::{
     collections::VecDeque,
-    fs::{self, File},
+    fs::File,
     io::{self, ErrorKind, Read, Seek, Stdin},
-    mem,
     path::Path,
     sync::Arc,
 };
@@ -16,7 +15,7 @@ use quarantine_alert::{
     trail::{log_file::LogFile, record::Record},
 };
 
-use super::feed::{Feed, FromSource};
+use super::feed::{Batch, Feed, FromSource};
 
 /// A file is read a second time from the disk. Memory per file is fixed, so it may inflate to any size.
 const SETTINGS: Settings = Settings { limit_mib: None, other_mib: None, kept_bytes: 0, needs_records: false };
@@ -59,9 +58,8 @@ impl Stream {
     /// # Errors
     /// The file cannot be opened.
     pub fn open(path: &Path) -> io::Result<Stream> {
-        let is_file = fs::metadata(path)?.is_file();
         let file = File::open(path)?;
-        Ok(if is_file { Stream::File(file) } else { Stream::Pipe(file) })
+        Ok(if file.metadata()?.is_file() { Stream::File(file) } else { Stream::Pipe(file) })
     }
 
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
@@ -94,7 +92,7 @@ impl<'n> FileReading<'n> {
     }
 
     /// The next candidate, or the end. `None` once `may_continue` is false.
-    pub fn next(&mut self, buffer: &mut Buffer, may_continue: impl Fn() -> bool) -> Option<FromFile> {
+    pub fn next(&mut self, buffer: &mut Buffer, mut may_continue: impl FnMut() -> bool) -> Option<FromFile> {
         loop {
             if let Some(record) = self.records.pop_front() {
                 return Some(FromFile::Candidate(Box::new(record)));
@@ -124,9 +122,6 @@ impl<'n> FileReading<'n> {
     }
 }
 
-/// The most results that wait for others of the same file.
-const MAX_BATCH: usize = 16;
-
 /// How a file must be handled if it is not a log file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FileKind {
@@ -140,25 +135,26 @@ pub enum FileKind {
 
 /// Reads a stream to its end, and sends what it contains.
 pub fn read<T>(
-    feed: &Feed<T>,
+    batch: &mut Batch<'_, T>,
     target: usize,
     log_file: &Arc<LogFile>,
     kind: FileKind,
     stream: io::Result<Stream>,
     buffer: &mut Buffer,
 ) {
-    let mut batch = Vec::new();
+    let feed = batch.feed;
     let end = match stream {
         Err(error) => Err(Unread::Source(SourceError::Io(error))),
         Ok(stream) => {
+            if !matches!(stream, Stream::File(_)) {
+                // Its next byte may never come.
+                batch.send();
+            }
             let mut reading = FileReading::new(stream, &feed.needles, Passes::Two, kind == FileKind::Named);
             loop {
-                match reading.next(buffer, || !feed.is_over()) {
+                match reading.next(buffer, || batch.may_continue()) {
                     Some(FromFile::Candidate(record)) => {
-                        batch.extend(feed.candidate(log_file, *record));
-                        if batch.len() == MAX_BATCH {
-                            feed.blocking_send(FromSource::Batch(mem::take(&mut batch)));
-                        }
+                        feed.candidate(log_file, *record).into_iter().for_each(|found| batch.push(found));
                     }
                     Some(FromFile::End(end)) => break end,
                     None => return,
@@ -168,12 +164,13 @@ pub fn read<T>(
     };
     let end = FileEnd::of(end, kind == FileKind::MayBeOther, log_file);
     batch.push(FromSource::End { target, log_file: log_file.clone(), end });
-    feed.blocking_send(FromSource::Batch(batch));
 }
 
 /// Reads standard input to its end.
 pub fn read_stdin<T>(feed: &Feed<T>, target: usize) {
     feed.tally.list(1);
     let stream = Ok(Stream::Stdin(io::stdin()));
-    read(feed, target, &Arc::new(LogFile::Stdin), FileKind::Named, stream, &mut Buffer::new());
+    let mut batch = Batch::new(feed);
+    read(&mut batch, target, &Arc::new(LogFile::Stdin), FileKind::Named, stream, &mut Buffer::new());
+    batch.send();
 }

@@ -20,7 +20,7 @@ fn sample(name: &str) -> Value {
 
 fn rendered(event: &Value) -> Message {
     let text = event.to_string();
-    let event = HealthEvent::of(&Fields::of(&text).unwrap(), serde_json::from_str(&text).unwrap()).unwrap();
+    let event = HealthEvent::of(&Fields::of(&text).unwrap(), &text).unwrap();
     let (matched, claim) = claimed(Exposures::of(event).unwrap().next().unwrap());
     render(Alert::new(&matched, &claim, None, None, false, now()), HttpsFormat::Chat)
 }

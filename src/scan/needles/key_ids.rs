@@ -40,12 +40,12 @@ impl KeyIds {
 /// A file with more keys than this may have any.
 const MAX_KEYS: usize = 100_000;
 
-/// The keys of a file while it is searched. `None` once it may have any.
-pub(super) struct Seen(Option<HashSet<u32>>);
+/// The keys of a file while it is searched, each as often as it is named, up to a bound. `None` once it may have any.
+pub(super) struct Seen(Option<Vec<u32>>);
 
 impl Seen {
     pub fn new() -> Seen {
-        Seen(Some(HashSet::new()))
+        Seen(Some(Vec::new()))
     }
 
     pub fn search(&mut self, values: &Values, text: &[u8]) {
@@ -53,16 +53,27 @@ impl Seen {
         let mut is_known = true;
         for value in values.find(text) {
             match value {
-                Value::Word { word, .. } => _ = seen.insert(KeyIds::number(word)),
+                Value::Word { word, .. } => seen.push(KeyIds::number(word)),
                 Value::Unknown { .. } => is_known = false,
             }
         }
-        if !is_known || seen.len() > MAX_KEYS {
+        if seen.len() > 2 * MAX_KEYS {
+            each_once(seen);
+            is_known &= seen.len() <= MAX_KEYS;
+        }
+        if !is_known {
             self.0 = None;
         }
     }
 
-    pub fn finish(&self) -> Option<KeyIds> {
-        self.0.as_ref().map(|seen| KeyIds(seen.iter().copied().collect()))
+    pub fn finish(&mut self) -> Option<KeyIds> {
+        let mut seen = self.0.take()?;
+        each_once(&mut seen);
+        (seen.len() <= MAX_KEYS).then(|| KeyIds(seen.into()))
     }
+}
+
+fn each_once(numbers: &mut Vec<u32>) {
+    numbers.sort_unstable();
+    numbers.dedup();
 }

@@ -143,7 +143,7 @@ impl<'n> Pass<'n> {
     /// `last_needle` is what an earlier pass has found.
     pub fn finish(mut self, last_needle: Option<u64>) -> PassEnd {
         let findings = self.look.as_ref().map(Look::findings);
-        let key_ids = self.look.as_ref().and_then(|look| look.search.key_ids());
+        let key_ids = self.look.as_mut().and_then(|look| look.search.key_ids());
         let checked = self.check(findings.map_or(last_needle, |findings| findings.last_needle));
         PassEnd { inflated_bytes: self.layers.inflated_bytes(), findings, key_ids, checked }
     }
