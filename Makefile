@@ -4,7 +4,7 @@
 #   make trace-demo     show what the key of a made leak did
 #   make demo           run the function on a local AWS: a log file goes in, the alert comes out
 #   make test           run all tests
-#   make soak           run the function for ten minutes against servers that fail (DELIVERIES=20000 SEED=…), and count its alerts
+#   make soak           run the function for eight minutes against servers that fail, and count its alerts (DELIVERIES=20000; SEED=…)
 #   make check          run everything that CI runs: formatting, lints, tests, template gates, the deployed stack
 #   make deployed       deploy the bundle with `sam deploy` on the local AWS, from each source, and operate it
 #   make page           test the page of a trace in Chromium
@@ -95,7 +95,7 @@ benches:
 docs: local
 	UPDATE_DOCS=1 cargo test --locked --test function -- docs::rules
 
-# It lasts too long for check. DELIVERIES makes it shorter, and SEED repeats the deliveries of a run.
+# Too long for check. DELIVERIES makes it shorter, and SEED repeats the deliveries of a run.
 soak: local
 	cargo build --locked
 	SEED=$(SEED) DELIVERIES=$(DELIVERIES) cargo test --locked --test soak -- --ignored --nocapture

@@ -1,7 +1,7 @@
-//! The soak: the built function, twice at once, against local servers for about ten minutes. `make soak` runs it.
+//! The soak: the built function, twice at once, against local servers for about eight minutes. `make soak` runs it.
 //!
 //! Thousands of deliveries of every shape come from a queue that redelivers what fails. Servers fail, answers are lost, and one of
-//! the two functions is killed at every step. The other one lives through it all, which shows whether its memory grows. At
+//! the two functions is killed at every step. The other one is never ended, which shows whether its memory grows. At
 //! the end, the alerts must be those of the known set.
 //!
 //! `SEED` repeats the deliveries of a run; `DELIVERIES` makes it shorter. A short run injects fewer faults, and asserts less of them.
@@ -59,7 +59,7 @@ const TOLERANCE_KIB: usize = 4096;
 const TOLERANCE_DESCRIPTORS: usize = 10;
 
 #[test]
-#[ignore = "takes ten minutes; run `make soak`"]
+#[ignore = "takes eight minutes; run `make soak`"]
 fn thousands_of_deliveries_with_faults_and_kills_alert_the_known_set() {
     let number = |name: &str| env::var(name).ok().filter(|text| !text.is_empty()).map(|text| text.parse().unwrap());
     let since_1970 = || SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
