@@ -4,6 +4,7 @@
 #   make trace-demo     show what the key of a made leak did
 #   make demo           run the function on a local AWS: a log file goes in, the alert comes out
 #   make test           run all tests
+#   make soak           run the function for eight minutes against servers that fail, and count its alerts (DELIVERIES=20000; SEED=…)
 #   make check          run everything that CI runs: formatting, lints, tests, template gates, the deployed stack
 #   make deployed       deploy the bundle with `sam deploy` on the local AWS, from each source, and operate it
 #   make page           test the page of a trace in Chromium
@@ -49,7 +50,7 @@ CHROMIUM ?= $(shell command -v chromium || command -v chromium-browser || comman
 unexport PYTHONDONTWRITEBYTECODE
 export SAM_CLI_TELEMETRY = 0
 
-.PHONY: scan trace-demo demo test invoke bench bench-peers bench-archive benches docs deployed release page check fmt clippy gates sql fuzz deny advisories local \
+.PHONY: scan trace-demo demo test invoke bench bench-peers bench-archive benches docs soak deployed release page check fmt clippy gates sql fuzz deny advisories local \
 	sam checkov release-tools sql-tools enable-eventbridge linux build bundle archive wheel deploy prove prove-health redrive logs delete clean
 
 # Exit status 1 means that incidents were found.
@@ -93,6 +94,11 @@ benches:
 
 docs: local
 	UPDATE_DOCS=1 cargo test --locked --test function -- docs::rules
+
+# Too long for check. DELIVERIES makes it shorter, and SEED repeats the deliveries of a run.
+soak: local
+	cargo build --locked
+	SEED=$(SEED) DELIVERIES=$(DELIVERIES) cargo test --locked --test soak -- --ignored --nocapture
 
 check: fmt clippy test gates sql deployed release page deny
 

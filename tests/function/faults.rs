@@ -11,7 +11,9 @@ use std::{
 };
 
 use crate::support::{
-    Function, event, failed_items, in_parallel,
+    Function,
+    errors::{DYNAMODB_400, DYNAMODB_500, DYNAMODB_503, SNS_400, SNS_500, SNS_503, XML_500, XML_503},
+    event, failed_items, in_parallel,
     local_aws::Account,
     put_log_files,
     wire::{Fault, Wire},
@@ -56,18 +58,6 @@ const LATER: Outcome = outcome(true, false, 0, 1);
 const UNSURE: Outcome = outcome(false, true, 1, 1);
 /// Published without the table, which does not contain the incident. The redelivery causes a duplicate.
 const DEGRADED: Outcome = outcome(false, true, 1, 2);
-
-const XML_500: &str = "<Error><Code>InternalError</Code><Message>We made a mistake</Message></Error>";
-const XML_503: &str = "<Error><Code>SlowDown</Code><Message>Reduce your request rate</Message></Error>";
-const SNS_500: &str = "<ErrorResponse><Error><Code>InternalError</Code><Message>x</Message></Error></ErrorResponse>";
-const SNS_503: &str =
-    "<ErrorResponse><Error><Code>ServiceUnavailable</Code><Message>x</Message></Error></ErrorResponse>";
-const SNS_400: &str =
-    "<ErrorResponse><Error><Code>Throttling</Code><Message>Rate exceeded</Message></Error></ErrorResponse>";
-const DYNAMODB_500: &str = r#"{"__type":"com.amazonaws.dynamodb.v20120810#InternalServerError","message":"x"}"#;
-const DYNAMODB_503: &str = r#"{"__type":"com.amazonaws.dynamodb.v20120810#ServiceUnavailable","message":"x"}"#;
-const DYNAMODB_400: &str =
-    r#"{"__type":"com.amazonaws.dynamodb.v20120810#ProvisionedThroughputExceededException","message":"x"}"#;
 
 /// In the middle of an answer's body, after its head.
 const MIDDLE: usize = 700;

@@ -1,6 +1,7 @@
 //! The built function as a process, between a Runtime API and local servers.
 
 pub mod cases;
+pub mod errors;
 pub mod http;
 pub mod local_aws;
 pub mod runtime_api;

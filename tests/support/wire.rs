@@ -1,6 +1,7 @@
 //! The wire between the function and its servers: records every request, and injects faults.
 
 use std::{
+    collections::HashMap,
     io::{BufReader, Write},
     net::{Shutdown, TcpListener, TcpStream},
     process::Command,
@@ -66,13 +67,21 @@ impl Gate {
     }
 }
 
+/// The requests so far.
+#[derive(Default)]
+struct Passed {
+    all: Vec<Arc<Seen>>,
+    /// The number of requests of each operation, which a long run asks for many thousand times.
+    numbers: HashMap<String, usize>,
+}
+
 type Faults = dyn Fn(&Seen) -> Fault + Send + Sync;
 
 #[derive(Clone)]
 pub struct Wire {
     pub endpoint: String,
     faults: Arc<Faults>,
-    seen: Arc<Mutex<Vec<Arc<Seen>>>>,
+    seen: Arc<Mutex<Passed>>,
     victim: Arc<AtomicU32>,
 }
 
@@ -101,7 +110,7 @@ impl Wire {
 
     /// The requests of an operation so far.
     pub fn seen(&self, operation: &str) -> Vec<Arc<Seen>> {
-        self.seen.lock().unwrap().iter().filter(|seen| seen.operation == operation).cloned().collect()
+        self.seen.lock().unwrap().all.iter().filter(|seen| seen.operation == operation).cloned().collect()
     }
 
     /// The process that the kill faults kill.
@@ -158,10 +167,11 @@ impl Wire {
             Some("response" | "error") => "Answer".into(),
             _ => target.or_else(|| request.form_field("Action")).unwrap_or_else(|| "GetObject".into()),
         };
-        let mut all = self.seen.lock().unwrap();
-        let number = 1 + all.iter().filter(|seen| seen.operation == operation).count();
-        let seen = Arc::new(Seen { at: Instant::now(), operation, number, request });
-        all.push(seen.clone());
+        let mut passed = self.seen.lock().unwrap();
+        let number = passed.numbers.entry(operation.clone()).or_default();
+        *number += 1;
+        let seen = Arc::new(Seen { at: Instant::now(), number: *number, operation, request });
+        passed.all.push(seen.clone());
         seen
     }
 
