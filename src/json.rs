@@ -40,8 +40,8 @@ impl<'de> Visitor<'de> for OfMap {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Fields<'de>, A::Error> {
-        // As many as most records have.
-        let mut fields = Vec::with_capacity(32);
+        // As many as most records have, and few enough for the allocator of small blocks.
+        let mut fields = Vec::with_capacity(24);
         while let Some(field) = map.next_entry()? {
             fields.push(field);
         }
