@@ -7,6 +7,7 @@ mod alerts;
 mod bad_input;
 mod cases;
 mod crashes;
+mod crowds;
 mod deliveries;
 mod deployed;
 mod docs;
