@@ -17,6 +17,7 @@ mod health;
 mod incidents;
 mod limits;
 mod pipeline;
+mod slow_reads;
 #[path = "../support/mod.rs"]
 mod support;
 mod template;
