@@ -12,6 +12,8 @@ use super::{
 /// 1,000 incidents take at most 390 KB. A DynamoDB item can have 400 KB.
 pub(super) const MAX_INCIDENTS: usize = 1000;
 const MAX_REMOVALS: usize = 100;
+/// A claim is larger than an alert. More claims than these were given up: at most five functions run at once.
+pub(super) const MAX_CLAIMS: usize = 500;
 
 /// A document is kept this long after its last change, so that a replay of a year's logs finds its incidents.
 const KEPT_SECONDS: i64 = 400 * 24 * 60 * 60;
@@ -241,6 +243,16 @@ impl Document {
         let is_other = |known: &&Incident| (&known.key, known.start) != (&incident.key, incident.start);
         let mut incidents: Vec<Incident> = self.known(now).iter().filter(is_other).cloned().collect();
         let mut removals = if self.has_expired(now) { Vec::new() } else { self.removals.clone() };
+        let abandoned = incidents.iter().enumerate().filter_map(|(at, incident)| match incident.state {
+            State::Claimed { until, .. } if until <= now => Some((until, at)),
+            State::Claimed { .. } | State::Alerted { .. } => None,
+        });
+        // Its owner crashed, so its match returns from the queue and claims anew.
+        if abandoned.clone().count() >= MAX_CLAIMS
+            && let Some((_, oldest)) = abandoned.min()
+        {
+            incidents.swap_remove(oldest);
+        }
         if incidents.len() >= MAX_INCIDENTS {
             // Forgetting an alerted incident can duplicate an alert. Forgetting a claim could lose one.
             let alerted = incidents.iter().enumerate().filter_map(|(at, incident)| match incident.state {

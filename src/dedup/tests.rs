@@ -1,7 +1,7 @@
 mod limits;
 
 use super::{
-    document::MAX_INCIDENTS,
+    document::{MAX_CLAIMS, MAX_INCIDENTS},
     kind::is_counted,
     memory::{MAX_DOCUMENTS, MAX_KNOWN_INCIDENTS},
     *,

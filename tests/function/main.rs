@@ -13,6 +13,7 @@ mod deployed;
 mod docs;
 mod faults;
 mod floods;
+mod forgeries;
 mod health;
 mod incidents;
 mod limits;

@@ -90,6 +90,23 @@ fn a_forgotten_removal_still_ends_its_incident() {
     claimed(decide(&document, &key(QUARANTINED, NOW + 30 * MINUTE)));
 }
 
+#[test]
+fn claims_that_were_given_up_do_not_fill_a_document() {
+    // SNS is unavailable, and each match is claimed in vain.
+    let mut document = Document::unknown("e");
+    for n in 0..2000 {
+        let now = NOW + n * 30;
+        let (_, with_claim) = claimed(document.decide(&question(&key(QUARANTINED, n * 3600), "a", now)));
+        document = with_claim;
+    }
+    assert_eq!(document.incidents.len(), MAX_CLAIMS);
+    // A forgotten one claims anew, and so does the newest.
+    for n in [0, 1999] {
+        let (claim, document) = claimed(document.decide(&question(&key(QUARANTINED, n * 3600), "b", NOW + 90_000)));
+        assert!(document.completed(&claim, NOW + 90_001).is_some());
+    }
+}
+
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/CapacityUnitCalculations.html>
 fn stored_bytes(value: &serde_json::Value) -> usize {
     use serde_json::Value;
@@ -113,14 +130,17 @@ fn a_full_document_of_the_longest_keys_fits_into_an_item() {
         format!("{rule}:123456789012:group:{name}:removed:{n:05}{id}:{n:05}{id}")
     };
     let mut document = Document::unknown(&longest(0));
-    for n in 0..MAX_INCIDENTS as i64 + 50 {
+    let token = "01234567-89ab-cdef-0123-456789abcdef-1234567890";
+    for n in 0..2 * MAX_INCIDENTS as i64 {
         let key = IncidentKey { has_window: false, ..key(&longest(n), NOW + n) };
         let now = NOW + n * 3600;
-        let (claim, with_claim) = claimed(document.decide(&question(&key, "a", now)));
-        document = with_claim.completed(&claim, now).unwrap();
+        let (claim, with_claim) = claimed(document.decide(&question(&key, token, now)));
+        let is_given_up = n % 2 == 0;
+        document = if is_given_up { with_claim } else { with_claim.completed(&claim, now).unwrap() };
     }
+    assert_eq!(document.incidents.len(), MAX_INCIDENTS);
     let bytes = stored_bytes(&serde_json::to_value(&document).unwrap());
-    assert!((370_000..400_000).contains(&bytes), "{bytes}");
+    assert!((380_000..409_600).contains(&bytes), "{bytes}");
 }
 
 #[test]
