@@ -160,7 +160,7 @@ impl Alert {
                 recipient_account_id: facts.recipient_account_id.clone(),
                 record: RawValue::from_string(record.into_owned()).unwrap_or_else(|_| RawValue::NULL.to_owned()),
             },
-            description: description(matched, claim),
+            description: description(matched, claim, now),
             runbook: runbook::text(&steps),
             tags: rule.tags,
             version: env!("CARGO_PKG_VERSION"),
@@ -237,7 +237,7 @@ impl Call {
 }
 
 /// What the rule means, with the code of AWS Health. The tenth alert of a flood announces that further ones are not sent.
-fn description(matched: &Match, claim: &Claim) -> String {
+fn description(matched: &Match, claim: &Claim, now: OffsetDateTime) -> String {
     let mut text = matched.rule.description.to_owned();
     if let Some(notice) = &matched.facts.evidence.notice {
         let _ = write!(text, " The code of AWS Health is {}.", notice.event_type_code.unlinked(MAX_CODE_CHARS));
@@ -246,10 +246,14 @@ fn description(matched: &Match, claim: &Claim) -> String {
         let _ = write!(text, " {sentence}");
     }
     if claim.is_last() {
+        let (which, except) = match matched.usable_time(now) {
+            Some(_) => ("", ", except for calls that AWS makes"),
+            None => (", outcome and caller without a usable time", ""),
+        };
         let _ = write!(
             text,
-            " This is alert {FLOOD_BOUND} of this entity within the dedup period. Further ones are counted in the \
-             function's log and metrics but not sent, except for calls that AWS makes."
+            " This is alert {FLOOD_BOUND} of this entity{which} within the dedup period. Further ones are counted in the \
+             function's log and metrics but not sent{except}."
         );
     }
     text

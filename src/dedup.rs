@@ -5,6 +5,7 @@
 //! by compare-and-swap on its version. This module decides and does no I/O.
 
 mod document;
+mod kind;
 mod memory;
 #[cfg(test)]
 mod tests;

@@ -5,6 +5,7 @@ mod metrics;
 mod queue;
 mod report;
 mod scanner;
+mod turns;
 
 use std::{collections::BTreeSet, sync::Arc};
 

@@ -1,12 +1,19 @@
 //! The known incidents of one entity, and the decision on one of its matches.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Deserializer, Serialize, de::Error};
 
-use super::{Claim, Decision, FLOOD_BOUND, IncidentKey, LEASE, Question};
+use super::{
+    Claim, Decision, FLOOD_BOUND, IncidentKey, LEASE, Question,
+    kind::{is_bounded, is_counted, is_removal, kind},
+};
 
-/// 1,000 incidents take at most 330 KB. A DynamoDB item can have 400 KB.
+/// 1,000 incidents take at most 390 KB. A DynamoDB item can have 400 KB.
 pub(super) const MAX_INCIDENTS: usize = 1000;
 const MAX_REMOVALS: usize = 100;
+/// A claim is larger than an alert. More claims than these were given up: at most five functions run at once.
+pub(super) const MAX_CLAIMS: usize = 500;
 
 /// A document is kept this long after its last change, so that a replay of a year's logs finds its incidents.
 const KEPT_SECONDS: i64 = 400 * 24 * 60 * 60;
@@ -21,7 +28,8 @@ pub struct Document {
     pub version: u64,
     pub expires_at: i64,
     pub(super) incidents: Vec<Incident>,
-    /// The event times of removals beyond the flood bound, which end incidents although nothing was sent for them.
+    /// The event times of removals that end incidents, but are not among the incidents: those beyond the flood bound, for which
+    /// nothing was sent, and those that a full document has forgotten.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     removals: Vec<i64>,
 }
@@ -29,9 +37,12 @@ pub struct Document {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Incident {
     /// The dedup key.
-    key: String,
+    pub(super) key: String,
     /// `eventTime` of the first match that was claimed.
     start: i64,
+    /// Whether the dedup key identifies the record, since its time cannot be used.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    untimed: bool,
     #[serde(flatten)]
     state: State,
 }
@@ -56,6 +67,14 @@ fn version<'de, D: Deserializer<'de>>(json: D) -> Result<u64, D::Error> {
 impl Incident {
     fn is_alerted(&self) -> bool {
         matches!(self.state, State::Alerted { .. })
+    }
+
+    /// Whether it was alerted less than a period ago, or is not alerted yet.
+    fn is_recent(&self, now: i64, period: Duration) -> bool {
+        match self.state {
+            State::Alerted { alerted_at } => now.abs_diff(alerted_at) < period.as_secs(),
+            State::Claimed { .. } => true,
+        }
     }
 
     /// Until when another process may alert it, in seconds since 1970. `None` if it is alerted or its claim was given up.
@@ -99,7 +118,8 @@ impl Document {
         }
         let until = question.now + LEASE.as_secs() as i64;
         let state = State::Claimed { owner: question.token.into(), until };
-        let incident = Incident { key: question.key.dedup_key.clone(), start, state };
+        let incident =
+            Incident { key: question.key.dedup_key.clone(), start, untimed: !question.key.has_window, state };
         Decision::Claim { claim: claim(start), document: self.with(incident, question.now) }
     }
 
@@ -142,14 +162,14 @@ impl Document {
 
     /// The event times of the removals in the document.
     fn removals(&self, now: i64) -> impl Iterator<Item = i64> {
-        let known = self.known(now).iter().filter(|incident| is_removal(&incident.key));
+        let known = self.known(now).iter().filter(|incident| is_removal(&incident.key) && !incident.untimed);
         let flooded = if self.has_expired(now) { &[][..] } else { &self.removals };
         known.map(|incident| incident.start).chain(flooded.iter().copied())
     }
 
     /// Decides on a match that would be one incident too many. Only alerts flood: a claim may yet be given up.
     fn flood(&self, question: &Question, start: i64) -> Option<Decision> {
-        if question.key.by_aws {
+        if !is_bounded(question.key) {
             return None;
         }
         if self.neighbors(question, start, Incident::is_alerted) >= FLOOD_BOUND {
@@ -178,29 +198,25 @@ impl Document {
             return None;
         }
         let mut removals = self.removals.clone();
-        removals.push(*event_time);
-        removals.sort_unstable();
-        removals.drain(..removals.len().saturating_sub(MAX_REMOVALS));
+        remember(&mut removals, *event_time);
         Some(Document { version: self.version + 1, removals, ..self.clone() })
     }
 
-    /// The most other incidents of this kind, those of AWS's own calls excepted, that any period around the start contains.
-    fn neighbors(&self, question: &Question, own_start: i64, is_of_kind: impl Fn(&Incident) -> bool) -> usize {
-        let period = question.flood_period.as_secs();
-        // Records without a time are not near each other.
-        let is_counted = |incident: &&Incident| {
-            is_counted(&incident.key)
-                && incident.start != 0
-                && is_of_kind(incident)
-                && (&incident.key, incident.start) != (&question.key.dedup_key, own_start)
-        };
-        let starts: Vec<i64> =
-            self.known(question.now).iter().filter(is_counted).map(|incident| incident.start).collect();
-        let begins = starts.iter().copied().filter(|start| *start <= own_start).chain([own_start]);
-        let periods = begins.filter(|begin| own_start.abs_diff(*begin) < period);
-        let count =
-            |begin: i64| starts.iter().filter(|start| **start >= begin && start.abs_diff(begin) < period).count();
-        periods.map(count).max().unwrap_or(0)
+    /// The number of other incidents in these states that count toward the flood bound together with the match.
+    fn neighbors(&self, question: &Question, own_start: i64, is_in_state: impl Fn(&Incident) -> bool) -> usize {
+        let IncidentKey { dedup_key, has_window, .. } = question.key;
+        let others = self.known(question.now).iter().filter(|incident| {
+            is_in_state(incident)
+                && incident.untimed != *has_window
+                && (&incident.key, incident.start) != (dedup_key, own_start)
+        });
+        if *has_window {
+            let counted = others.filter(|incident| is_counted(&incident.key)).map(|incident| incident.start);
+            return most_in_a_period(&counted.collect::<Vec<_>>(), own_start, question.flood_period);
+        }
+        // Without a time, only the moments of the alerts can be near each other. Records of one kind tell the same of the entity.
+        let is_alike = |incident: &&Incident| kind(&incident.key) == kind(dedup_key);
+        others.filter(is_alike).filter(|incident| incident.is_recent(question.now, question.flood_period)).count()
     }
 
     fn claim(&self, question: &Question, start: i64) -> Claim {
@@ -210,7 +226,7 @@ impl Document {
             dedup_key: question.key.dedup_key.clone(),
             start,
             token: question.token.into(),
-            is_last: !question.key.by_aws && self.neighbors(question, start, counts) + 1 == FLOOD_BOUND,
+            is_last: is_bounded(question.key) && self.neighbors(question, start, counts) + 1 == FLOOD_BOUND,
         }
     }
 
@@ -226,6 +242,17 @@ impl Document {
     fn with(&self, incident: Incident, now: i64) -> Document {
         let is_other = |known: &&Incident| (&known.key, known.start) != (&incident.key, incident.start);
         let mut incidents: Vec<Incident> = self.known(now).iter().filter(is_other).cloned().collect();
+        let mut removals = if self.has_expired(now) { Vec::new() } else { self.removals.clone() };
+        let abandoned = incidents.iter().enumerate().filter_map(|(at, incident)| match incident.state {
+            State::Claimed { until, .. } if until <= now => Some((until, at)),
+            State::Claimed { .. } | State::Alerted { .. } => None,
+        });
+        // Its owner crashed, so its match returns from the queue and claims anew.
+        if abandoned.clone().count() >= MAX_CLAIMS
+            && let Some((_, oldest)) = abandoned.min()
+        {
+            incidents.swap_remove(oldest);
+        }
         if incidents.len() >= MAX_INCIDENTS {
             // Forgetting an alerted incident can duplicate an alert. Forgetting a claim could lose one.
             let alerted = incidents.iter().enumerate().filter_map(|(at, incident)| match incident.state {
@@ -233,7 +260,11 @@ impl Document {
                 State::Claimed { .. } => None,
             });
             if let Some((_, oldest)) = alerted.min() {
-                incidents.swap_remove(oldest);
+                let forgotten = incidents.swap_remove(oldest);
+                // Forgetting when a removal was could suppress the quarantine after it.
+                if is_removal(&forgotten.key) && !forgotten.untimed {
+                    remember(&mut removals, forgotten.start);
+                }
             }
         }
         incidents.push(incident);
@@ -243,34 +274,23 @@ impl Document {
             version: self.version + 1,
             expires_at: now + KEPT_SECONDS,
             incidents,
-            removals: if self.has_expired(now) { Vec::new() } else { self.removals.clone() },
+            removals,
         }
     }
 }
 
-/// Whether a dedup key is of a removal.
-fn is_removal(dedup_key: &str) -> bool {
-    outcome(dedup_key).is_some_and(|(outcome, _)| outcome == "removed")
+/// Adds the time of a removal to the newest ones.
+fn remember(removals: &mut Vec<i64>, event_time: i64) {
+    removals.push(event_time);
+    removals.sort_unstable();
+    removals.drain(..removals.len().saturating_sub(MAX_REMOVALS));
 }
 
-/// Whether an incident counts toward the flood bound: anyone can prompt it.
-pub(super) fn is_counted(dedup_key: &str) -> bool {
-    outcome(dedup_key).is_some_and(|(outcome, rest)| match outcome {
-        "removed" | "enforced" => true,
-        _ => rest.is_some_and(|rest| rest.split(':').next() == Some("by-hand")),
-    })
-}
-
-/// The outcome in a dedup key, and what follows it. Before it are rule, account, entity type and name, and any of these names may
-/// be that of an outcome, too. A fingerprint has a colon.
-fn outcome(dedup_key: &str) -> Option<(&str, Option<&str>)> {
-    const OUTCOMES: [&str; 6] = ["quarantined", "failed", "removed", "denied", "enforced", "exposed"];
-    let mut rest = dedup_key.splitn(5, ':').nth(4)?;
-    loop {
-        let (part, after) = rest.split_once(':').map_or((rest, None), |(part, after)| (part, Some(after)));
-        if OUTCOMES.contains(&part) {
-            return Some((part, after));
-        }
-        rest = after?;
-    }
+/// The most of these starts that any period around a start contains.
+fn most_in_a_period(starts: &[i64], own_start: i64, period: Duration) -> usize {
+    let period = period.as_secs();
+    let begins = starts.iter().copied().filter(|start| *start <= own_start).chain([own_start]);
+    let periods = begins.filter(|begin| own_start.abs_diff(*begin) < period);
+    let count = |begin: i64| starts.iter().filter(|start| **start >= begin && start.abs_diff(begin) < period).count();
+    periods.map(count).max().unwrap_or(0)
 }

@@ -9,8 +9,10 @@ use super::{Decision, Document, Question};
 #[derive(Default)]
 pub struct Memory(pub(super) HashMap<String, Document>);
 
-/// Beyond this number all documents are forgotten, which can duplicate an alert but never lose one.
+/// Beyond these numbers all documents are forgotten, which can duplicate an alert but never lose one.
 pub(super) const MAX_DOCUMENTS: usize = 1000;
+/// Nearly every entity has one or two. They take half a kilobyte each.
+pub(super) const MAX_KNOWN_INCIDENTS: usize = 20_000;
 
 impl Memory {
     pub fn load(&self, entity: &str) -> Document {
@@ -28,7 +30,9 @@ impl Memory {
         if self.0.get(&document.dedup_key).is_some_and(|known| known.version > document.version) {
             return;
         }
-        if self.0.len() >= MAX_DOCUMENTS && !self.0.contains_key(&document.dedup_key) {
+        let others = self.0.values().filter(|known| known.dedup_key != document.dedup_key);
+        let known = others.clone().map(|known| known.incidents.len()).sum::<usize>();
+        if others.count() >= MAX_DOCUMENTS || known + document.incidents.len() > MAX_KNOWN_INCIDENTS {
             self.0.clear();
         }
         self.0.insert(document.dedup_key.clone(), document);

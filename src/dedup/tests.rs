@@ -1,6 +1,9 @@
+mod limits;
+
 use super::{
-    document::{MAX_INCIDENTS, is_counted},
-    memory::MAX_DOCUMENTS,
+    document::{MAX_CLAIMS, MAX_INCIDENTS},
+    kind::is_counted,
+    memory::{MAX_DOCUMENTS, MAX_KNOWN_INCIDENTS},
     *,
 };
 

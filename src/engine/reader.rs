@@ -2,6 +2,7 @@
 
 use std::{
     collections::VecDeque,
+    pin::pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -10,7 +11,7 @@ use bytes::Bytes;
 use tokio::{
     sync::{OwnedSemaphorePermit, mpsc::Sender},
     task::yield_now,
-    time::timeout,
+    time::{Instant, timeout},
 };
 use tracing::warn;
 
@@ -44,6 +45,9 @@ const EXPECTED_RATIO: u64 = 8;
 const MAX_RATIO: u64 = 40;
 /// A small log file may step aside only beyond this: it costs no more than others.
 const MIN_ASIDE_BYTES: u64 = 4 * 1024 * 1024;
+
+/// A log file that has waited this long for its bytes steps aside: others must not wait for its place.
+const SLOW: Duration = Duration::from_secs(3);
 
 /// Reads log files. A clone reads for another task.
 #[derive(Clone)]
@@ -81,6 +85,8 @@ struct Reading<'n> {
     /// The records of the last candidate.
     records: VecDeque<Candidate>,
     body: Option<Body>,
+    /// How long it may still wait for bytes before it steps aside.
+    patience: Duration,
     /// The object's, once it was opened: a second pass must read the same object.
     etag: Option<String>,
 }
@@ -176,6 +182,7 @@ impl Reader {
             slice: None,
             records: VecDeque::new(),
             body: None,
+            patience: SLOW,
             etag: None,
         }
     }
@@ -237,15 +244,29 @@ impl Reading<'_> {
     }
 
     async fn chunk(&mut self) -> Result<Option<Bytes>, ObjectError> {
-        if let Some(body) = &mut self.body {
-            return body.next().await;
+        let Reading { reader, object, places, scan, body, etag, patience, .. } = self;
+        let mut read = pin!(async {
+            if let Some(body) = body {
+                return body.next().await;
+            }
+            let mut opened = reader.bucket.open(object, etag.as_deref()).await?;
+            object.version = object.version.take().or(opened.version.take());
+            // A notification may name another size.
+            object.size = opened.size.or(object.size);
+            *etag = etag.take().or(opened.etag.take());
+            body.insert(opened).next().await
+        });
+        let started = Instant::now();
+        let input = timeout(*patience, read.as_mut()).await;
+        // Bytes that arrive one after another must not hold a place either.
+        *patience = patience.saturating_sub(started.elapsed());
+        if let Ok(input) = input {
+            return input;
         }
-        let mut body = self.reader.bucket.open(&self.object, self.etag.as_deref()).await?;
-        self.object.version = self.object.version.take().or(body.version.take());
-        // A notification may name another size.
-        self.object.size = body.size.or(self.object.size);
-        self.etag = self.etag.take().or(body.etag.take());
-        self.body.insert(body).next().await
+        if places.as_mut().is_some_and(Places::step_aside) {
+            scan.forget_stored();
+        }
+        read.await
     }
 }
 

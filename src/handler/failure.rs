@@ -16,6 +16,10 @@ pub enum Failure {
     LoneRecord(Fault),
     #[error("the match {dedup_key} in {origin} was not alerted: {reason}")]
     NotAlerted { dedup_key: String, origin: String, reason: NotAlerted },
+    #[error(
+        "{0} matches were put aside: they are of more incidents than one invocation can alert; their delivery returns to the queue"
+    )]
+    PutAside(u64),
     #[error("the invocation ended before {0} was scanned; its delivery returns to the queue")]
     NotScanned(S3Object),
     #[error("the invocation ended before a match was handled; its delivery returns to the queue")]
@@ -37,9 +41,10 @@ impl Failure {
         match self {
             Failure::NotRead(not_read) => not_read.is_transient(),
             Failure::NotAlerted { reason: NotAlerted::Publish(error), .. } => error.is_transient(),
-            Failure::NotAlerted { reason: NotAlerted::NoTime, .. } | Failure::NotScanned(_) | Failure::NotHandled => {
-                true
-            }
+            Failure::NotAlerted { reason: NotAlerted::NoTime, .. }
+            | Failure::PutAside(_)
+            | Failure::NotScanned(_)
+            | Failure::NotHandled => true,
             Failure::Delivery(_) | Failure::LoneRecord(_) => false,
         }
     }

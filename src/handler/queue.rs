@@ -22,6 +22,7 @@ use super::{
     failure::{Failure, NotAlerted},
     report::{Acknowledged, Report, Response},
     scanner::{Detector, FromScan, Scanner},
+    turns::Turns,
 };
 use crate::{
     dedup::IncidentKey,
@@ -40,6 +41,9 @@ const MAX_SUPPRESSED: usize = 100;
 /// Together they take a small part of the memory for records, so that scans never wait for them alone.
 const MAX_SUPPRESSED_BYTES: usize = 16 * 1024;
 
+/// The removals of this many entities end incidents. AWS makes few calls for one batch of log files.
+const MAX_REMOVED: usize = 10_000;
+
 /// A match, the number of its item, and its share of the memory for records.
 pub(super) struct QueuedMatch {
     pub item: usize,
@@ -53,10 +57,10 @@ pub(super) struct MatchQueue {
     scans: Vec<RunningScan>,
     found: mpsc::Receiver<FromScan>,
     /// Matches of calls that AWS made, and CRITICAL ones. They go first, since there may not be time for all.
-    urgent: VecDeque<QueuedMatch>,
+    urgent: Turns<QueuedMatch>,
     /// The events of AWS Health, with the number of their items. They are urgent, too.
     exposures: VecDeque<(usize, Exposures)>,
-    ready: VecDeque<QueuedMatch>,
+    ready: Turns<QueuedMatch>,
     waiting: Vec<(Instant, QueuedMatch)>,
     /// Suppressed matches of calls that AWS made. A removal that is still to be found may have ended their incident.
     suppressed: Vec<QueuedMatch>,
@@ -84,9 +88,9 @@ impl MatchQueue {
             report: Report::new(delivery.from_queue),
             scans: Vec::new(),
             found,
-            urgent: VecDeque::new(),
+            urgent: Turns::default(),
             exposures: VecDeque::new(),
-            ready: VecDeque::new(),
+            ready: Turns::default(),
             waiting: Vec::new(),
             suppressed: Vec::new(),
             removals: HashMap::new(),
@@ -145,7 +149,7 @@ impl MatchQueue {
             while let Ok(found) = self.found.try_recv() {
                 self.arrived(found);
             }
-            if let Some(queued) = self.urgent.pop_front() {
+            if let Some(queued) = self.urgent.pop() {
                 return Some(queued);
             }
             if let Some((item, exposures)) = self.exposures.front_mut() {
@@ -158,7 +162,7 @@ impl MatchQueue {
                 }
                 continue;
             }
-            if let Some(queued) = self.ready.pop_front() {
+            if let Some(queued) = self.ready.pop() {
                 return Some(queued);
             }
             let again = self.waiting.iter().map(|(at, _)| *at).min();
@@ -190,7 +194,12 @@ impl MatchQueue {
 
     /// The match is acknowledged, or its item fails.
     pub fn settle(&mut self, queued: QueuedMatch, settled: Result<Acknowledged, NotAlerted>) {
+        if matches!(settled, Ok(Acknowledged::Published { .. })) {
+            self.urgent.alerted();
+            self.ready.alerted();
+        }
         self.report.settle(queued.item, queued.pending, settled);
+        self.shed();
     }
 
     /// The match's incident is alerted, as far as was known when removals of its entity had this many times.
@@ -227,7 +236,7 @@ impl MatchQueue {
             }
         }
         let waiting = self.waiting.into_iter().map(|(_, queued)| queued);
-        for queued in self.urgent.into_iter().chain(self.ready).chain(waiting) {
+        for queued in self.urgent.into_waiting().chain(self.ready.into_waiting()).chain(waiting) {
             self.report.settle(queued.item, queued.pending, Err(NotAlerted::NoTime));
         }
         self.report.answer(function_name)
@@ -251,7 +260,10 @@ impl MatchQueue {
         self.report.expect_matches(item, 1);
         if pending.is_removal() {
             let IncidentKey { entity, event_time, .. } = &pending.key;
-            Arc::make_mut(self.removals.entry(entity.clone()).or_default()).insert(*event_time);
+            // The removals of a crowd are of no use, and would take memory without end.
+            if self.removals.len() < MAX_REMOVED || self.removals.contains_key(entity) {
+                Arc::make_mut(self.removals.entry(entity.clone()).or_default()).insert(*event_time);
+            }
             let is_of_entity = |queued: &mut QueuedMatch| queued.pending.key.entity == *entity;
             let again: Vec<QueuedMatch> = self.suppressed.extract_if(.., is_of_entity).collect();
             again.into_iter().for_each(|queued| self.push(queued));
@@ -272,6 +284,16 @@ impl MatchQueue {
 
     fn push(&mut self, queued: QueuedMatch) {
         let queue = if queued.pending.matched.is_urgent() { &mut self.urgent } else { &mut self.ready };
-        queue.push_back(queued);
+        queue.push(queued.item, queued.pending.bytes(), queued);
+        self.shed();
+    }
+
+    /// Returns what waits behind a crowd to the queue, so that the scans find what is more urgent.
+    fn shed(&mut self) {
+        for queue in [&mut self.urgent, &mut self.ready] {
+            while let Some(queued) = queue.shed() {
+                self.report.put_aside(queued.item);
+            }
+        }
     }
 }

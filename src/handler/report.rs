@@ -52,6 +52,8 @@ struct ItemReport {
     id: Option<String>,
     /// Matches that are not settled yet.
     open: u64,
+    /// Matches that are not alerted now. There may be hundreds of thousands, so they are only counted.
+    put_aside: u64,
     failures: Vec<Failure>,
 }
 
@@ -62,7 +64,7 @@ impl Report {
 
     /// Adds an item and returns its number.
     pub fn add(&mut self, id: Option<String>) -> usize {
-        self.items.push(ItemReport { id, open: 0, failures: Vec::new() });
+        self.items.push(ItemReport { id, open: 0, put_aside: 0, failures: Vec::new() });
         self.items.len() - 1
     }
 
@@ -159,6 +161,12 @@ impl Report {
         }
     }
 
+    /// The match returns to the queue with its item.
+    pub fn put_aside(&mut self, item: usize) {
+        self.items[item].open -= 1;
+        self.items[item].put_aside += 1;
+    }
+
     /// Whether this is the first suppressed match of its key. The others are counted, since there may be thousands.
     fn is_first(&mut self, dedup_key: &str) -> bool {
         if let Some(repeats) = self.repeats.get_mut(dedup_key) {
@@ -178,6 +186,11 @@ impl Report {
             if self.items[item].open > 0 {
                 self.counts.matches_failed += self.items[item].open;
                 self.fail(item, Failure::NotHandled);
+            }
+            let put_aside = self.items[item].put_aside;
+            if put_aside > 0 {
+                self.counts.matches_failed += put_aside;
+                self.fail(item, Failure::PutAside(put_aside));
             }
         }
         for (dedup_key, matches) in self.repeats.iter().filter(|(_, repeats)| **repeats > 0) {

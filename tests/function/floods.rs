@@ -1,11 +1,13 @@
 //! Log files with thousands of matches of one incident: the table is asked once, and the process answers the rest.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use crate::support::{
     Function, delivery, failed_items, gzip, key,
     local_aws::Account,
-    log_file,
+    log_file, put_log_files,
     wire::{Fault, Wire},
 };
 
@@ -80,4 +82,35 @@ async fn enforced_denials_can_be_switched_off() {
     let mut function = Function::start_with(&account, &account.endpoint, &[("ENFORCED_DENIALS", "off")]);
     assert!(failed_items(&function.invoke(&delivery(&account, &[&key("enforced")])).unwrap()).is_empty());
     account.alerts(0).await;
+}
+
+/// A log file with this many thousand records that contain needles and match no rule, and then this record.
+fn near_misses(thousands: usize, last: &Value) -> Vec<u8> {
+    let mut near_miss = log_file("clean")["Records"][0].clone();
+    near_miss["userAgent"] = json!("AttachUserPolicy AWSCompromisedKeyQuarantineV3");
+    let thousand = gzip(format!("{near_miss},").repeat(1000).as_bytes());
+    let end = format!("{last}]}}");
+    [gzip(br#"{"Records":["#), thousand.repeat(thousands), gzip(end.as_bytes())].concat()
+}
+
+#[tokio::test]
+async fn a_quarantine_behind_near_misses_alerts_in_one_receive() {
+    let account = Account::new().await;
+    account.put(&key("near"), near_misses(200, &log_file("quarantined")["Records"][1])).await;
+    let mut function = Function::start(&account);
+    assert!(failed_items(&function.invoke(&delivery(&account, &[&key("near")])).unwrap()).is_empty());
+    account.alerts(1).await;
+}
+
+#[tokio::test]
+async fn a_million_near_misses_delay_no_other_log_file() {
+    let account = Account::new().await;
+    put_log_files(&account, &["quarantined"]).await;
+    account.put(&key("near"), near_misses(1000, &log_file("clean")["Records"][0])).await;
+    let mut function = Function::start(&account);
+    // This build is not optimized, and may not read all of them in this time.
+    let batch = delivery(&account, &[&key("near"), &key("quarantined")]);
+    let answer = function.invoke_within(&batch, Duration::from_secs(40)).expect("the function died").unwrap();
+    assert!(!failed_items(&answer).contains(&"2"));
+    account.alerts(1).await;
 }

@@ -7,15 +7,18 @@ mod alerts;
 mod bad_input;
 mod cases;
 mod crashes;
+mod crowds;
 mod deliveries;
 mod deployed;
 mod docs;
 mod faults;
 mod floods;
+mod forgeries;
 mod health;
 mod incidents;
 mod limits;
 mod pipeline;
+mod slow_reads;
 #[path = "../support/mod.rs"]
 mod support;
 mod template;

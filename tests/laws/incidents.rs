@@ -56,6 +56,8 @@ struct World {
     matches: Vec<Match>,
     /// The dedup keys and starts of the published alerts.
     published: Vec<(String, i64)>,
+    /// When each of them was published.
+    published_at: Vec<i64>,
     faults: usize,
     tokens: usize,
 }
@@ -119,6 +121,7 @@ impl World {
             workers: skews.map(|skew| Worker { skew, ..Worker::default() }).into(),
             matches: matches.collect(),
             published: Vec::new(),
+            published_at: Vec::new(),
             faults: 0,
             tokens: 0,
         }
@@ -207,6 +210,7 @@ impl World {
             Next::Publish(_) if lost == Lost::Request => return self.return_to_queue(&job),
             Next::Publish(claim) => {
                 self.published.push((claim.dedup_key().to_owned(), claim.start()));
+                self.published_at.push(self.now);
                 self.note_pause(&mut job);
                 if lost == Lost::Answer {
                     self.faults += 1;
@@ -329,7 +333,27 @@ impl World {
                 .any(|&begin| (0..PERIOD).contains(&(at - begin)) && self.in_period(begin) >= FLOOD_BOUND)
                 || self.in_period(at) >= FLOOD_BOUND
         };
-        self.published.iter().any(is_its_alert) || found.is_flooded && !found.key.by_aws && is_full()
+        let is_bounded = || match untimed_kind(&found.key.dedup_key) {
+            Some(kind) => self.untimed_alerts(kind).len() >= FLOOD_BOUND,
+            None => !found.key.by_aws && is_full(),
+        };
+        self.published.iter().any(is_its_alert) || found.is_flooded && is_bounded()
+    }
+
+    /// When alerts of records without a usable time were published.
+    fn untimed_alerts(&self, kind: &str) -> Vec<i64> {
+        let alerts = self.published.iter().zip(&self.published_at);
+        alerts.filter(|((key, _), _)| untimed_kind(key) == Some(kind)).map(|(_, at)| *at).collect()
+    }
+
+    /// The most alerts of records of one kind without a usable time that were published within a period. Workers' clocks differ.
+    fn most_untimed_in_a_period(&self) -> usize {
+        let within = |kind: &str, begin: i64| {
+            let is_in = |at: &&i64| (begin..begin + PERIOD - 2 * SKEW).contains(*at);
+            self.untimed_alerts(kind).iter().filter(is_in).count()
+        };
+        let alerts = self.published.iter().zip(&self.published_at);
+        alerts.filter_map(|((key, _), at)| Some(within(untimed_kind(key)?, *at))).max().unwrap_or(0)
     }
 
     /// Whether no removal separates a match from all alerts of its key. Workers know each removal, except flooded ones.
@@ -356,6 +380,11 @@ impl World {
 /// Records without a usable time have their event id in the key, and events of AWS Health that of the communication.
 fn has_window(key: &str) -> bool {
     !key.contains(":e-")
+}
+
+/// The dedup key of a record without a usable time, up to its event id.
+fn untimed_kind(key: &str) -> Option<&str> {
+    Some(key.split_once(":e-")?.0)
 }
 
 fn event() -> impl Strategy<Value = Event> {
@@ -404,15 +433,27 @@ fn keys() -> impl Strategy<Value = Vec<IncidentKey>> {
         8 => minutes().prop_map(|minute| key(format!(":removed:r-{minute}"), minute)),
         1 => minutes().prop_map(|minute| key(":quarantined".into(), minute)),
     ];
-    prop_oneof![8 => prop::collection::vec(match_, 1..7), 1 => prop::collection::vec(loop_, 12..30)]
+    // Forged records without a usable time, with a call of AWS among them.
+    let ids = || 0..30;
+    let forged = prop_oneof![
+        12 => ids().prop_map(|id| key(format!(":quarantined:e-{id}"), -NOON / 60)),
+        2 => ids().prop_map(|id| key(format!(":quarantined:by-hand:e-{id}"), -NOON / 60)),
+        1 => minutes().prop_map(|minute| key(":quarantined".into(), minute)),
+    ];
+    prop_oneof![
+        10 => prop::collection::vec(match_, 1..7),
+        1 => prop::collection::vec(loop_, 12..30),
+        1 => prop::collection::vec(forged, 12..40),
+    ]
 }
 
 #[test]
 fn l1_l2_and_l3_hold_for_any_schedule() {
-    let [schedules, faultless, extras, waited, removed, flooded, undated, updated] = [const { Cell::new(0u32) }; 8];
+    let [schedules, faultless, extras, waited, removed, flooded, undated, updated, forged] =
+        [const { Cell::new(0u32) }; 9];
     let count = |counter: &Cell<u32>, by: bool| counter.set(counter.get() + u32::from(by));
     let world = (keys(), prop::array::uniform3(-SKEW..=SKEW), prop::collection::vec(event(), 0..120));
-    run(12_000, world, |(keys, skews, events)| {
+    run(14_000, world, |(keys, skews, events)| {
         let mut world = World::new(&keys, skews);
         events.iter().for_each(|event| world.happen(event));
         count(&waited, world.workers.iter().filter(|worker| worker.job.is_some()).count() > 1);
@@ -423,6 +464,8 @@ fn l1_l2_and_l3_hold_for_any_schedule() {
             prop_assert_eq!(world.extra_alerts(), 0, "L2: {:?}", world.published);
             let most = world.counted().into_iter().map(|begin| world.in_period(begin)).max();
             prop_assert!(most.unwrap_or(0) <= FLOOD_BOUND, "flood bound: {:?}", world.published);
+            let untimed = world.most_untimed_in_a_period();
+            prop_assert!(untimed <= FLOOD_BOUND, "flood bound of untimed records: {:?}", world.published);
         }
         prop_assert!(world.extra_alerts() <= world.faults, "L3: {} faults, {:?}", world.faults, world.published);
         count(&schedules, true);
@@ -434,6 +477,7 @@ fn l1_l2_and_l3_hold_for_any_schedule() {
         };
         count(&removed, world.faults == 0 && world.published.iter().any(near));
         count(&flooded, world.matches.iter().any(|found| found.is_flooded));
+        count(&forged, world.matches.iter().any(|found| found.is_flooded && !found.key.has_window));
         count(&undated, keys.iter().any(|key| !key.has_window));
         let is_update = |(one, other): (&IncidentKey, &IncidentKey)| {
             one.dedup_key == other.dedup_key && one.event_time != other.event_time && one.dedup_key.contains(":exposed")
@@ -441,7 +485,8 @@ fn l1_l2_and_l3_hold_for_any_schedule() {
         count(&updated, keys.iter().flat_map(|one| keys.iter().map(move |other| (one, other))).any(is_update));
         Ok(())
     });
-    let counts = [&schedules, &faultless, &extras, &waited, &removed, &flooded, &undated, &updated].map(Cell::get);
+    let counts =
+        [&schedules, &faultless, &extras, &waited, &removed, &flooded, &undated, &updated, &forged].map(Cell::get);
     assert!(
         counts[0] >= 10_000 && counts[1..].iter().all(|&count| count > 150),
         "the schedules were lopsided: {counts:?}"

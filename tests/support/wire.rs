@@ -10,7 +10,7 @@ use std::{
         atomic::{AtomicU32, Ordering},
     },
     thread,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use super::http::{Request, answer};
@@ -27,6 +27,8 @@ pub enum Fault {
     CutAnswer(usize),
     /// The server handles the request. The answer stops after this many bytes, and the connection stays open.
     StallAnswer(usize),
+    /// The server handles the request. The answer's body arrives a few bytes a second, which is not slow enough to count as stalled.
+    Drip,
     /// The request is never answered. The server does not receive it.
     Hang,
     /// The function is killed before the server receives the request.
@@ -142,6 +144,19 @@ impl Wire {
                     stream.write_all(&answer[..bytes.min(answer.len())])?;
                     // Until the function gives up.
                     let _ = Request::read(&mut reader);
+                }
+                Fault::Drip => {
+                    let answer = forward()?;
+                    let head = 4 + answer.windows(4).position(|window| window == b"\r\n\r\n").unwrap_or_default();
+                    stream.write_all(&answer[..head])?;
+                    stream.set_read_timeout(Some(Duration::from_millis(250)))?;
+                    for byte in &answer[head..] {
+                        stream.write_all(&[*byte])?;
+                        // Until the function gives up.
+                        if Request::read(&mut reader).is_ok() {
+                            break;
+                        }
+                    }
                 }
                 Fault::Hang => {
                     // Until the function gives up.

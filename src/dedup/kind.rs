@@ -1,0 +1,45 @@
+//! What a dedup key says of its match: outcome and caller.
+
+use super::IncidentKey;
+
+/// Whether the flood bound applies to a match. AWS's own calls have a time, and those without one are bounded too: anyone who can
+/// write log files can make them, and no window joins them.
+pub(super) fn is_bounded(key: &IncidentKey) -> bool {
+    !key.by_aws || !key.has_window
+}
+
+/// What a dedup key says of its entity: the outcome, and whether others made the call.
+pub(super) fn kind(dedup_key: &str) -> Option<(&str, bool)> {
+    outcome(dedup_key).map(|(outcome, rest)| (outcome, is_by_hand(rest)))
+}
+
+fn is_by_hand(rest: Option<&str>) -> bool {
+    rest.is_some_and(|rest| rest.split(':').next() == Some("by-hand"))
+}
+
+/// Whether a dedup key is of a removal.
+pub(super) fn is_removal(dedup_key: &str) -> bool {
+    outcome(dedup_key).is_some_and(|(outcome, _)| outcome == "removed")
+}
+
+/// Whether an incident counts toward the flood bound: anyone can prompt it.
+pub(super) fn is_counted(dedup_key: &str) -> bool {
+    outcome(dedup_key).is_some_and(|(outcome, rest)| match outcome {
+        "removed" | "enforced" => true,
+        _ => is_by_hand(rest),
+    })
+}
+
+/// The outcome in a dedup key, and what follows it. Before it are rule, account, entity type and name, and any of these names may
+/// be that of an outcome, too. A fingerprint has a colon.
+fn outcome(dedup_key: &str) -> Option<(&str, Option<&str>)> {
+    const OUTCOMES: [&str; 6] = ["quarantined", "failed", "removed", "denied", "enforced", "exposed"];
+    let mut rest = dedup_key.splitn(5, ':').nth(4)?;
+    loop {
+        let (part, after) = rest.split_once(':').map_or((rest, None), |(part, after)| (part, Some(after)));
+        if OUTCOMES.contains(&part) {
+            return Some((part, after));
+        }
+        rest = after?;
+    }
+}
