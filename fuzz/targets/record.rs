@@ -25,7 +25,7 @@ use quarantine_alert_fuzz::{
     text,
 };
 use regex_lite::Regex;
-use serde_json::{Value, json, value::RawValue};
+use serde_json::{Value, json};
 use time::OffsetDateTime;
 
 const NOW: i64 = 1_795_489_511;
@@ -97,7 +97,7 @@ fn judged(record: &[u8]) -> Option<quarantine_alert::rule::Match> {
 }
 
 /// The alert of a record, its outcome and the record as it was parsed.
-fn alert(record: &[u8], bucket: &str, key: &str) -> Option<(Alert, String, Box<RawValue>)> {
+fn alert(record: &[u8], bucket: &str, key: &str) -> Option<(Alert, String, Box<str>)> {
     let now = OffsetDateTime::from_unix_timestamp(NOW).expect("it is a time");
     let pending = PendingMatch::new(judged(record)?, None);
     let question = pending.question(&NO_REMOVALS, Duration::from_secs(3600));
