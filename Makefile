@@ -52,7 +52,7 @@ unexport PYTHONDONTWRITEBYTECODE
 export SAM_CLI_TELEMETRY = 0
 
 .PHONY: scan trace-demo demo test invoke bench bench-peers bench-archive benches docs soak coverage deployed release page check fmt clippy gates sql fuzz deny advisories local \
-	sam checkov release-tools sql-tools enable-eventbridge linux build bundle archive wheel deploy prove prove-health redrive logs delete clean
+	sam checkov release-tools sql-tools peer-tools enable-eventbridge linux build bundle archive wheel deploy prove prove-health redrive logs delete clean
 
 # Exit status 1 means that incidents were found.
 scan:
@@ -82,9 +82,9 @@ bench: benches
 bench-peers: benches
 	python3 benches/peers.py $(BENCHES)/quarantine-alert-benches
 
-bench-archive: benches sql-tools
+bench-archive: benches sql-tools peer-tools
 	cargo build --locked --release -p quarantine-scan
-	.tools/sql/bin/python benches/archive.py $(BENCHES)/quarantine-alert-benches target/release/quarantine-scan
+	.tools/sql/bin/python benches/archive.py $(BENCHES)/quarantine-alert-benches target/release/quarantine-scan .tools/peers/bin
 
 # For the processors that cargo-lambda builds for. Their flags would rebuild everything in the common target folder.
 benches: export RUSTFLAGS = $(if $(filter x86_64,$(shell uname -m)),-C target-cpu=haswell)
@@ -222,6 +222,7 @@ sam: $(call env,sam)
 checkov: $(call env,checkov)
 release-tools: $(call env,release)
 sql-tools: $(call env,sql)
+peer-tools: $(call env,peers)
 
 .tools/local-%.stamp: tools/local.txt
 	rm -rf .tools/local .tools/local-*.stamp
@@ -237,7 +238,7 @@ define environment
 	.tools/local/bin/uv pip install -q --no-deps --python .tools/$(1)/bin/python -r $$<
 	touch $$@
 endef
-$(foreach name,sam checkov release sql,$(eval $(call environment,$(name))))
+$(foreach name,sam checkov release sql peers,$(eval $(call environment,$(name))))
 
 clean:
 	rm -rf target .tools .aws-sam dist tests/page/node_modules

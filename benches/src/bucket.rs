@@ -100,6 +100,9 @@ async fn connection(mut stream: TcpStream, objects: &Objects) -> io::Result<()> 
     Ok(())
 }
 
+/// Other tools want them.
+const OTHER_FIELDS: &str = "<LastModified>2026-01-01T00:00:00.000Z</LastModified><ETag>\"0\"</ETag>";
+
 /// A page of ListObjectsV2. The continuation token is the last key of the page before.
 fn list(objects: &Objects, query: &str) -> String {
     let parameter = |name: &str| {
@@ -120,7 +123,7 @@ fn list(objects: &Objects, query: &str) -> String {
     let is_truncated = keys.len() == PAGE;
     let mut xml = format!("<ListBucketResult><IsTruncated>{is_truncated}</IsTruncated>");
     for (key, size) in &keys {
-        let _ = write!(xml, "<Contents><Key>{key}</Key><Size>{size}</Size></Contents>");
+        let _ = write!(xml, "<Contents><Key>{key}</Key><Size>{size}</Size>{OTHER_FIELDS}</Contents>");
     }
     for folder in folders {
         let _ = write!(xml, "<CommonPrefixes><Prefix>{folder}</Prefix></CommonPrefixes>");
