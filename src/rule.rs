@@ -247,3 +247,5 @@ impl<E> fmt::Display for Alternative<E> {
 
 #[cfg(test)]
 mod cases;
+#[cfg(test)]
+mod tests;
