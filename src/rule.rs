@@ -246,3 +246,5 @@ impl<E> fmt::Display for Alternative<E> {
 
 #[cfg(test)]
 mod cases;
+#[cfg(test)]
+mod tests;

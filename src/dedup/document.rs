@@ -188,11 +188,11 @@ impl Document {
     fn with_flooded(&self, question: &Question) -> Option<Document> {
         let IncidentKey { dedup_key, event_time, has_window, .. } = question.key;
         let ends = |incident: &Incident| {
-            let is_since = |time: i64| incident.start < time && time <= *event_time;
+            let since = incident.start..=*event_time;
             !is_counted(&incident.key)
-                && is_since(*event_time)
+                && !since.is_empty()
                 && event_time.abs_diff(incident.start) < question.flood_period.as_secs()
-                && !self.removals(question.now).any(is_since)
+                && !self.removals(question.now).any(|removal| since.contains(&removal))
         };
         if !is_removal(dedup_key) || !has_window || !self.known(question.now).iter().any(ends) {
             return None;

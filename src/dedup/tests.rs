@@ -1,3 +1,4 @@
+mod flood;
 mod limits;
 
 use super::{
@@ -92,70 +93,6 @@ fn a_removal_that_waits_in_this_process_counts_as_known() {
 }
 
 #[test]
-fn attaching_and_detaching_in_a_loop_alerts_ten_times_a_period_and_aws_still_does() {
-    let mut document = Document::unknown("e");
-    let mut decisions = Vec::new();
-    for n in 0..30 {
-        let at = NOW + n * MINUTE;
-        let key = if n % 2 == 0 { key(BY_HAND, at) } else { removal(at) };
-        match decide(&document, &key) {
-            Decision::Claim { claim, document: with_claim } => {
-                document = with_claim.completed(&claim, NOW).unwrap();
-                decisions.push(claim.is_last());
-            }
-            other => assert_eq!(other, Decision::Flooded { document: None }),
-        }
-    }
-    // The tenth announces that no more follow.
-    assert_eq!(decisions, [&[false; 9][..], &[true]].concat());
-    claimed(decide(&document, &key(QUARANTINED, NOW + 20 * MINUTE)));
-    claimed(decide(&document, &removal(NOW + 70 * MINUTE)));
-    // In any order of arrival: a period that begins before the loop and ends within it is full, too.
-    assert_eq!(decide(&document, &removal(NOW - 50 * MINUTE)), Decision::Flooded { document: None });
-    claimed(decide(&document, &removal(NOW - 60 * MINUTE)));
-}
-
-#[test]
-fn a_removal_beyond_the_flood_bound_still_ends_an_incident_of_aws() {
-    let removals: Vec<IncidentKey> = (0..10).map(|n| removal(NOW + n)).collect();
-    let document = alert(&alerted(&removals), &key(QUARANTINED, NOW + 20 * MINUTE));
-    let again = key(QUARANTINED, NOW + 25 * MINUTE);
-    assert_eq!(decide(&document, &again), Decision::Suppress);
-    let Decision::Flooded { document: Some(document) } = decide(&document, &removal(NOW + 21 * MINUTE)) else {
-        panic!("it was forgotten");
-    };
-    let document = alert(&document, &again);
-    assert_eq!(decide(&document, &key(QUARANTINED, NOW + 20 * MINUTE)), Decision::Suppress);
-    // The first to end it is enough.
-    assert_eq!(decide(&document, &removal(NOW + 22 * MINUTE)), Decision::Flooded { document: None });
-}
-
-#[test]
-fn only_alerts_flood() {
-    let mut document = alerted(&(0..8).map(|n| removal(NOW + n)).collect::<Vec<_>>());
-    let (ninth, with_claim) = claimed(document.decide(&question(&removal(NOW + 8), "ninth", NOW)));
-    assert!(!ninth.is_last());
-    document = with_claim;
-    let (tenth, with_claim) = claimed(document.decide(&question(&removal(NOW + 9), "tenth", NOW)));
-    assert!(tenth.is_last());
-    document = with_claim;
-    // The claims may yet fail, so one more waits for them, and is next if they do.
-    let until = NOW + LEASE.as_secs() as i64;
-    assert_eq!(document.decide(&question(&removal(NOW + 10), "b", NOW)), Decision::Wait { until });
-    claimed(document.decide(&question(&removal(NOW + 10), "b", until)));
-    // Who takes over the tenth does not count it twice, nor the ninth, whose claim was given up, too.
-    let (again, with_claim) = claimed(document.decide(&question(&removal(NOW + 9), "b", until)));
-    assert!(!again.is_last());
-    let document = with_claim.completed(&again, until).unwrap();
-    let (last, _) = claimed(document.decide(&question(&removal(NOW + 8), "b", until)));
-    assert!(last.is_last(), "the tenth alert announces the bound");
-    // A claim that was given up does not become one alert too many.
-    let (_, abandoned) = claimed(Document::unknown("e").decide(&question(&removal(NOW), "a", NOW - 100)));
-    let document = (1..=10).fold(abandoned, |document, n| alert(&document, &removal(NOW + n)));
-    assert_eq!(decide(&document, &removal(NOW)), Decision::Flooded { document: None });
-}
-
-#[test]
 fn a_key_without_a_window_identifies_its_record_at_any_time() {
     let undated = IncidentKey { has_window: false, event_time: 0, ..key("rule:1:user:alice:quarantined:e-1", 0) };
     let document = alerted(std::slice::from_ref(&undated));
@@ -179,7 +116,8 @@ fn others_wait_for_a_live_lease_and_take_over_an_expired_one_with_its_start() {
     let later = key(QUARANTINED, NOW + MINUTE);
     assert_eq!(document.decide(&question(&later, "b", NOW + 24)), Decision::Wait { until: NOW + 25 });
     let (claim, document) = claimed(document.decide(&question(&later, "b", NOW + 25)));
-    assert_eq!((claim.start(), document.version), (NOW, 2));
+    assert_eq!((claim.entity(), claim.dedup_key(), claim.start()), ("e", QUARANTINED, NOW));
+    assert_eq!(document.version, 2);
 }
 
 #[test]
@@ -190,6 +128,21 @@ fn an_owner_cannot_complete_a_claim_that_was_taken_over() {
     assert_eq!(document.completed(&old, NOW + 26), None);
     let document = document.completed(&new, NOW + 26).unwrap();
     assert_eq!(document.decide(&question(&key, "c", NOW + 27)), Decision::Suppress);
+}
+
+/// A removal that arrives between two attempts may end the incident that the first has claimed.
+#[test]
+fn a_claim_completes_its_own_incident() {
+    let (_, abandoned) = claimed(Document::unknown("e").decide(&question(&key(QUARANTINED, NOW), "a", NOW)));
+    let later = key(QUARANTINED, NOW + MINUTE);
+    let (_, document) = claimed(abandoned.decide(&question(&later, "b", NOW + 25)));
+    let removals = [NOW + 30].into();
+    let (claim, document) =
+        claimed(document.decide(&Question { removals: &removals, ..question(&later, "b", NOW + 26) }));
+    assert_eq!(claim.start(), NOW + MINUTE);
+    let document = document.completed(&claim, NOW + 27).unwrap();
+    let decided = document.decide(&Question { removals: &removals, ..question(&later, "c", NOW + 28) });
+    assert_eq!(decided, Decision::Suppress);
 }
 
 #[test]
@@ -228,6 +181,26 @@ fn memory_is_bounded_and_knows_what_is_alerted() {
     assert_eq!(memory.final_decision(&question(&key, "b", NOW), 1), None);
     (0..2500).for_each(|n| memory.store(Document::unknown(&n.to_string())));
     assert!(memory.0.len() <= MAX_DOCUMENTS);
+}
+
+#[test]
+fn memory_keeps_each_document_in_its_newest_version_and_when_full_forgets_only_for_another() {
+    let mut memory = Memory::default();
+    let document = |entity, version, expires_at| {
+        let mut document = Document::unknown(entity);
+        (document.version, document.expires_at) = (version, expires_at);
+        document
+    };
+    memory.store(document("a", 2, 1));
+    memory.store(document("b", 1, 1));
+    memory.store(document("a", 1, 2));
+    assert_eq!(memory.load("a"), document("a", 2, 1), "an older version replaced it");
+    // The table's replaces what this process did without it.
+    memory.store(document("a", 2, 3));
+    assert_eq!(memory.load("a"), document("a", 2, 3));
+    (2..MAX_DOCUMENTS).for_each(|n| memory.store(Document::unknown(&n.to_string())));
+    memory.store(document("a", 3, 4));
+    assert_eq!((memory.0.len(), memory.load("b")), (MAX_DOCUMENTS, document("b", 1, 1)));
 }
 
 #[test]

@@ -119,16 +119,41 @@ fn an_error_names_keys_but_no_value() {
 }
 
 #[test]
-fn nested_envelopes_are_bounded() {
-    let mut message = payload("s3-object-created");
-    for _ in 0..9 {
-        let mut envelope: Value = serde_json::from_str(&payload("sqs-sns-s3-object-created")).unwrap();
-        let mut notification: Value =
-            serde_json::from_str(envelope["Records"][0]["body"].take().as_str().unwrap()).unwrap();
-        notification["Message"] = json!(message);
-        message = notification.to_string();
+fn half_a_mark_is_no_mark() {
+    for payload in [
+        json!({ "source": "aws.iam", "detail": { "eventSource": "iam.amazonaws.com" } }),
+        json!({ "source": "aws.iam", "detail": { "eventName": "AttachUserPolicy" } }),
+        json!({ "s3Bucket": "logs" }),
+        json!({ "s3ObjectKey": ["a"] }),
+        json!({ "source": "aws.s3", "detail-type": "" }),
+        json!({ "Records": [{ "eventSource": "aws:sqs", "body": "{}" }] }),
+        json!({ "Records": [{ "messageId": "1", "body": "{}" }] }),
+    ] {
+        let error = error(&payload.to_string());
+        assert!(error.starts_with("the delivery has an unknown shape: "), "{payload}: {error}");
     }
-    assert!(matches!(decode(&message).items[0].content[..], [Err(DeliveryError::TooDeep)]));
+}
+
+#[test]
+fn a_request_to_confirm_a_subscription_needs_a_person() {
+    let request = json!({ "Type": "SubscriptionConfirmation", "Message": "x", "SubscribeURL": "https://example.com" });
+    let error = error(&request.to_string());
+    assert!(error.contains("confirm it in the SNS console") && !error.contains("example.com"), "{error}");
+}
+
+#[test]
+fn nested_envelopes_are_bounded() {
+    let notification = |message: String| json!({ "Type": "Notification", "Message": message });
+    let event = |message: String| json!({ "Records": [{ "EventSource": "aws:sns", "Sns": { "Message": message } }] });
+    for envelope in [&notification as &dyn Fn(String) -> Value, &event] {
+        let within =
+            |envelopes| (0..envelopes).fold(payload("s3-object-created"), |message, _| envelope(message).to_string());
+        assert_eq!(shown(&within(MAX_ENVELOPES)), [QUARANTINED]);
+        for too_many in [MAX_ENVELOPES + 1, 9] {
+            let delivery = decode(&within(too_many));
+            assert!(matches!(delivery.items[0].content[..], [Err(DeliveryError::TooDeep)]), "{delivery:?}");
+        }
+    }
 }
 
 /// An S3 notification with these fields.

@@ -155,6 +155,13 @@ mod tests {
         ))
     }
 
+    /// A message of this length, which names the resource without quotes.
+    fn without_quotes(bytes: usize) -> Value {
+        let said = format!("with an explicit deny in an identity-based policy: {V3}");
+        let resource = "x".repeat(bytes - message("", &said).len());
+        denied(&message(&resource, &said))
+    }
+
     #[test]
     fn positive_cases() {
         let said = format!("with an explicit deny in an identity-based policy: {V3}");
@@ -168,6 +175,7 @@ mod tests {
             ("any code", with(by(V3), "errorCode", json!("Client.UnauthorizedOperation"))),
             ("the same words in the key", denied(&message(&format!("\"arn:aws:s3:::b/x {said}\""), &said))),
             ("a resource without quotes", denied(&message("arn:aws:s3:::b/k", &said))),
+            ("the longest message that is not cut", without_quotes(MAX_MESSAGE_BYTES - 1)),
         ] {
             matches(case, &record, &USER);
         }
@@ -201,7 +209,6 @@ mod tests {
             |end: &str| denied(&message(&format!("\"arn:aws:s3:::b/x {said}{end}\""), "because no policy allows it"));
         let cut = format!("\"arn:aws:s3:::b/{} {said}", "x".repeat(800));
         let forged = format!("\"arn:aws:s3:::b/x\" {said}. Go to https://{}", "a".repeat(900));
-        let exactly_cut = message(&format!("arn:aws:s3:::b/{}", "x".repeat(1000)), &said);
         for (case, record) in [
             ("no errorCode", with(by(V3), "errorCode", json!(null))),
             ("no message", with(by(V3), "errorMessage", json!(null))),
@@ -209,7 +216,7 @@ mod tests {
             ("the key has the words and a link", in_key(". Go to https://x")),
             ("the key ends the message", denied(&message(&format!("\"arn:aws:s3:::b/x {said}\""), ""))),
             ("the message is cut in the key", denied(message(&cut, "").trim_end())),
-            ("the message may be cut in a key without quotes", denied(&exactly_cut)),
+            ("the message may be cut in a key without quotes", without_quotes(MAX_MESSAGE_BYTES)),
             ("the message is cut in a key with a quote and a link", denied(&message(&forged, ""))),
             (
                 "because no",

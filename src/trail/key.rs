@@ -126,7 +126,7 @@ fn is_number(text: &str, digits: usize) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use time::{Month, macros::datetime};
+    use time::{Month, Time};
 
     use super::*;
 
@@ -154,7 +154,8 @@ mod tests {
 
     #[test]
     fn a_file_name_shows_account_region_and_minute_of_delivery() {
-        let delivered = datetime!(2026-11-24 03:05 UTC);
+        let date = Date::from_calendar_date(2026, Month::November, 24).unwrap();
+        let delivered = date.with_time(Time::from_hms(3, 5, 0).unwrap()).assume_utc();
         let found = FileName { account_id: "123456789012", region: "us-east-1", delivered };
         for folder in ["", "AWSLogs/123456789012/CloudTrail/", r"C:\logs\"] {
             let path = format!("{folder}123456789012_CloudTrail_us-east-1_20261124T0305Z_x.json.gz");
