@@ -139,7 +139,7 @@ impl<'n> Walk<'n> {
 
     /// Continues in an element, to its end or that of the block.
     fn element(&mut self, block: &[u8], at: usize, list: u64, candidates: &mut VecDeque<Vec<u8>>) -> usize {
-        let mut place = Place { in_string: false, is_escaped: false };
+        let mut place = Place { in_string: false, is_escaped: mem::take(&mut self.is_escaped) };
         if let Some(end) = end_of_brackets(&block[at..], &mut self.depth, list, &mut place) {
             self.position = Position::List { depth: list };
             self.end_element(&block[..at + end], candidates);
@@ -290,3 +290,6 @@ impl<'n> Walk<'n> {
         Fault::MalformedJson { inflated_bytes: self.walked + at as u64 }
     }
 }
+
+#[cfg(test)]
+mod tests;
