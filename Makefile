@@ -6,7 +6,6 @@
 #   make test           run all tests
 #   make soak           run the function for eight minutes against servers that fail, and count its alerts (DELIVERIES=20000; SEED=…)
 #   make check          run everything that CI runs: formatting, lints, tests, template gates, the deployed stack
-#   make coverage       show which lines the tests of the function and its library reach; needs rustup
 #   make deployed       deploy the bundle with `sam deploy` on the local AWS, from each source, and operate it
 #   make page           test the page of a trace in Chromium
 #   make fuzz           attack each fuzz target for a minute (SECONDS_EACH=60; TARGETS="log_file record …")
@@ -51,7 +50,7 @@ CHROMIUM ?= $(shell command -v chromium || command -v chromium-browser || comman
 unexport PYTHONDONTWRITEBYTECODE
 export SAM_CLI_TELEMETRY = 0
 
-.PHONY: scan trace-demo demo test invoke bench bench-peers bench-archive benches docs soak coverage deployed release page check fmt clippy gates sql fuzz deny advisories local \
+.PHONY: scan trace-demo demo test invoke bench bench-peers bench-archive benches docs soak deployed release page check fmt clippy gates sql fuzz deny advisories local \
 	sam checkov release-tools sql-tools peer-tools enable-eventbridge linux build bundle archive wheel deploy prove prove-health redrive logs delete clean
 
 # Exit status 1 means that incidents were found.
@@ -100,14 +99,6 @@ docs: local
 soak: local
 	cargo build --locked
 	SEED=$(SEED) DELIVERIES=$(DELIVERIES) cargo test --locked --test soak -- --ignored --nocapture
-
-# What ran in a function that was killed is not counted.
-coverage: local .tools/llvm-cov/bin/cargo-llvm-cov
-	rustup component add llvm-tools
-	.tools/llvm-cov/bin/cargo-llvm-cov llvm-cov --locked --lib --bins --test laws --test function --summary-only
-
-.tools/llvm-cov/bin/cargo-llvm-cov:
-	cargo install --quiet --locked --version 0.9.1 --root .tools/llvm-cov cargo-llvm-cov
 
 check: fmt clippy test gates sql deployed release page deny
 
