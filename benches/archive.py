@@ -158,7 +158,7 @@ def main(benches, scan, peers):
         calls, of_one_key = hide_chain(folder)
         files = [str(file.relative_to(folder)) for file in sorted(pathlib.Path(folder).rglob("*.gz"))]
         stored = sum(os.path.getsize(pathlib.Path(folder, file)) for file in files)
-        scan = str(pathlib.Path(scan).resolve())
+        scan, peers = str(pathlib.Path(scan).resolve()), pathlib.Path(peers).resolve()
         # Each with the number of lines that it must print.
         tools = {
             FIND: ([scan, ".", "--format", "ndjson"], INCIDENTS),
