@@ -126,8 +126,8 @@ fn half_a_mark_is_no_mark() {
         json!({ "s3Bucket": "logs" }),
         json!({ "s3ObjectKey": ["a"] }),
         json!({ "source": "aws.s3", "detail-type": "" }),
-        json!({ "Records": [{ "eventSource": "aws:sqs", "body": "{}" }] }),
-        json!({ "Records": [{ "messageId": "1", "body": "{}" }] }),
+        json!({ "Records": [{ "eventSource": "aws:sqs", "body": payload("s3-object-created") }] }),
+        json!({ "Records": [{ "messageId": "1", "body": payload("s3-object-created") }] }),
     ] {
         let error = error(&payload.to_string());
         assert!(error.starts_with("the delivery has an unknown shape: "), "{payload}: {error}");

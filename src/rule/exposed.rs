@@ -135,7 +135,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::{json::Fields, rule::cases::now};
+    use crate::{json::Fields, rule::cases::now, untrusted::EXACT_BYTES};
 
     fn event(detail: &Value) -> HealthEvent {
         let mut whole = json!({
@@ -230,6 +230,16 @@ mod tests {
         let quarantined =
             crate::rule::cases::judged(&crate::rule::cases::managed("AttachUserPolicy", crate::rule::cases::V2));
         assert_eq!(exposed[0].incident_key(), quarantined.unwrap().incident_key());
+    }
+
+    /// Each affected entity has a copy of the event's texts.
+    #[test]
+    fn a_text_that_is_too_long_for_an_alert_is_cut_and_known_to_be() {
+        for (bytes, is_cut) in [(EXACT_BYTES, false), (EXACT_BYTES + 1, true), (1 << 20, true)] {
+            let [found] = &judged(&json!({ "eventMetadata": { "userName": "x".repeat(bytes) } }))[..] else { panic!() };
+            let name = &found.facts.entity.name;
+            assert_eq!((name.is_longer_than(EXACT_BYTES), name.is_longer_than(2 * EXACT_BYTES)), (is_cut, false));
+        }
     }
 
     #[test]

@@ -88,3 +88,36 @@ impl Inner {
         Ok(if has_block { self.inflate.block() } else { &[] })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use flate2::{Compression, write::GzEncoder};
+
+    use super::*;
+
+    fn gzip(bytes: &[u8]) -> Vec<u8> {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+        encoder.write_all(bytes).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    /// A few bytes of the second layer inflate to several blocks.
+    #[test]
+    fn two_layers_are_read_to_their_end_for_every_chunk_size() {
+        let text = [b"{".to_vec(), vec![b' '; 1 << 20], b"}".to_vec()].concat();
+        let stored = gzip(&gzip(&text));
+        for chunk_bytes in [1, 7, usize::MAX] {
+            let mut layers = Layers::new(None);
+            let mut inflated = Vec::new();
+            for mut chunk in stored.chunks(chunk_bytes) {
+                while let Some(block) = layers.next(&mut chunk).unwrap() {
+                    inflated.extend_from_slice(block);
+                }
+            }
+            assert!(inflated == text && layers.finish().is_ok(), "{chunk_bytes}");
+            assert_eq!(layers.inflated_bytes(), text.len() as u64);
+        }
+    }
+}

@@ -59,6 +59,8 @@ fn each_bad_file_has_its_result() {
     let mebibyte =
         gzip(&[list("{\"eventSource\":\"s3.amazonaws.com\"}").into_bytes(), vec![b'\n'; 1 << 20]].concat(), 9);
 
+    let program = [b"\x7fELF".as_slice(), &[b'x'; 600]].concat();
+
     let cases: Vec<(&str, Vec<u8>, usize, &str)> = vec![
         // gzip
         ("empty", vec![], 0, "is not a log file: it is empty"),
@@ -83,6 +85,10 @@ fn each_bad_file_has_its_result() {
         ("a bomb of one member", spaces(64), 0, "inflates to more than 4 MiB"),
         ("a bomb of many members", mebibyte.repeat(64), 0, "inflates to more than 4 MiB"),
         ("a bomb in gzip", gzip(&spaces(64), 6), 0, "inflates to more than 4 MiB"),
+        ("gzip of a table", gzip(b"id,price\n", 6), 0, "is not a log file: it is gzip, but not of JSON"),
+        ("a table", b"id,price\n".to_vec(), 0, "is not a log file: it is neither gzip nor JSON"),
+        ("gzip of a program", gzip(&program, 6), 0, "is not a log file: it is gzip, but not of JSON"),
+        ("a program", program, 0, "is not a log file: it is neither gzip nor JSON (its first byte is 0x7f)"),
         ("many empty members", gzip(b"", 6).repeat(5000), 0, "is not a log file: it is empty"),
         // Depth
         ("100,000 lists", deep(100_000).into_bytes(), 0, "is not a log file: it is JSON without"),

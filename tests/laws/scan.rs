@@ -48,7 +48,10 @@ pub fn scan(
                 let chunk = rest.split_to(rest.len().min(chunk_bytes));
                 scan.feed(Ok(Some(chunk).filter(|chunk| !chunk.is_empty())));
             }
-            ScanStep::Reopen => rest = stored.clone(),
+            ScanStep::Reopen => {
+                assert_eq!(passes, Passes::Two, "a stream cannot be opened again");
+                rest = stored.clone();
+            }
             ScanStep::Candidate(candidate) => found.extend(scan.records(&candidate).into_iter().filter_map(matching)),
             ScanStep::Yield => {}
             ScanStep::End(end) => return (found, end),

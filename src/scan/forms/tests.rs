@@ -72,11 +72,16 @@ fn a_needle_outside_of_any_record_is_reported() {
     assert_eq!(unwrapped(&messages), (vec!["A".into()], true));
     let list = json!([record("A"), { "x": "needle" }, record("B")]).to_string();
     assert_eq!(unwrapped(&list), (vec!["A".into(), "B".into()], true));
-    let around: [&dyn Fn(Value) -> Value; 3] =
-        [&|inner| json!([inner]), &|inner| json!({ "detail": inner }), &|inner| json!(inner.to_string())];
-    for envelope in around {
+    // A string and the list in it are two envelopes.
+    let around: [(&dyn Fn(Value) -> Value, u32); 3] = [
+        (&|inner| json!([inner]), MAX_ENVELOPES),
+        (&|inner| json!({ "detail": inner }), MAX_ENVELOPES),
+        (&|inner| json!([inner.to_string()]), MAX_ENVELOPES / 2),
+    ];
+    for (envelope, most) in around {
         let within = |envelopes| (0..envelopes).fold(record("A"), |inner, _| envelope(inner)).to_string();
-        assert_eq!(unwrapped(&within(MAX_ENVELOPES + 1)), (vec![], true), "{}", envelope(json!("…")));
+        assert_eq!(unwrapped(&within(most)), (vec!["A".into()], false), "{}", envelope(json!({})));
+        assert_eq!(unwrapped(&within(most + 1)), (vec![], true), "{}", envelope(json!({})));
     }
     assert_eq!(unwrapped("{needle"), (vec![], true));
     assert_eq!(unwrapped(r#"{"x":"ne\u0065dle"}"#), (vec![], true));

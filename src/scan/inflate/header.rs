@@ -59,8 +59,8 @@ impl Header {
     fn byte(&mut self, byte: u8) -> Result<(), ()> {
         let next = match self.field {
             Field::Fixed => {
+                // The first byte was seen before.
                 match self.bytes {
-                    0 if byte != GZIP => return Err(()),
                     1 if byte != 0x8b => return Err(()),
                     2 if byte != 8 => return Err(()),
                     3 if byte & RESERVED != 0 => return Err(()),

@@ -16,7 +16,10 @@ fn inflate(stored: &[u8], chunk_bytes: usize, limit_mib: u64) -> (Vec<u8>, Resul
     for mut chunk in stored.chunks(chunk_bytes) {
         loop {
             match inflate.next(&mut chunk) {
-                Ok(Some(block)) => inflated.extend_from_slice(block),
+                Ok(Some(block)) => {
+                    assert!(block.len() <= BLOCK_BYTES);
+                    inflated.extend_from_slice(block);
+                }
                 Ok(None) => break,
                 Err(error) => return (inflated, Err(error)),
             }

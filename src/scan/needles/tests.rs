@@ -33,6 +33,21 @@ fn the_last_needle_is_found_across_every_block_border() {
 }
 
 #[test]
+fn the_places_of_needles_are_known_while_they_are_few() {
+    let needles = needles(&["needle"]);
+    let hints = |text: &str| {
+        let mut search = Search::new(&needles);
+        text.as_bytes().chunks(4000).for_each(|block| search.push(block));
+        search.hints()
+    };
+    let few = hints("..needle..").unwrap();
+    assert!(few.any_within(0, 8) && few.any_within(7, 9));
+    assert!(!few.any_within(0, 7) && !few.any_within(8, 10));
+    assert!(hints(&"..needle..".repeat(MAX_HINTS / 2)).is_some());
+    assert!(hints(&"..needle..".repeat(2 * MAX_HINTS)).is_none(), "memory grows with the file");
+}
+
+#[test]
 fn the_keys_of_a_file_are_known_across_every_block_border() {
     let needles = Needles::new([]).with_key_ids();
     let text = r#"{"accessKeyId":"AKIA1","x":"{\"accessKeyId\":\"ASIA2\"}"},{"accessKeyId": null}"#;
@@ -43,7 +58,11 @@ fn the_keys_of_a_file_are_known_across_every_block_border() {
         let ids = search.key_ids().unwrap();
         assert!(ids.may_have(&of("AKIA1")) && ids.may_have(&of("ASIA2")) && !ids.may_have(&of("AKIA3")), "{size}");
     }
-    for text in [r#"{"accessKeyId":"\u0041KIA1"}"#, r#"{"accessKeyId":                    "AKIA1"}"#] {
+    for text in [
+        r#"{"accessKeyId":"\u0041KIA1"}"#,
+        r#"{"accessKeyId":"AKIA\u0031"}"#,
+        r#"{"accessKeyId":                    "AKIA1"}"#,
+    ] {
         for size in 1..=text.len() {
             let mut search = Search::new(&needles);
             text.as_bytes().chunks(size).for_each(|block| search.push(block));
@@ -60,6 +79,19 @@ fn escapes_that_hide_no_letter_are_skipped() {
     assert!(letters.found_in(br"\u005a") && letters.found_in(br"\u0061"));
     assert!(!letters.found_in(br"\u0037") && digits.found_in(br"\u0037"));
     assert!(!digits.found_in(br"\u003c \u003d \u003e"));
+    // The same for names.
+    let name = |name| Needles::with_names([], [name]);
+    assert!(name("GetCallerV2").found_in(br"\u0032") && !name("GetCaller").found_in(br"\u0032"));
+}
+
+/// JSON text may have a backslash that is escaped itself.
+#[test]
+fn an_escaped_backslash_hides_no_escape() {
+    let letters = needles(&["Quarantine"]);
+    for text in [r"\u00\u0051uarantine", r"\u00\u0051uarantine\u00", r"\\u00\u0051uarantine"] {
+        assert!(letters.written_in(text.as_bytes()), "{text}");
+    }
+    assert!(!letters.written_in(br"\u0051uaranteen"));
 }
 
 #[test]
@@ -71,6 +103,7 @@ fn a_name_is_found_only_as_a_whole_value_of_its_key() {
         r#"{\\\"eventName\\\":\\\"CreateUser\\\"}"#,
         r#"{"eventName":                 "Other"}"#,
         r#"{"eventName":"Other","eventName":"CreateUser"}"#,
+        r#"{"eventName":             "CreateUser"}"#,
     ] {
         assert!(needles.found_in(text.as_bytes()), "{text}");
         // However it comes in blocks.
@@ -78,6 +111,9 @@ fn a_name_is_found_only_as_a_whole_value_of_its_key() {
             let mut search = Search::new(&needles);
             text.as_bytes().chunks(size).for_each(|block| search.push(block));
             assert!(search.last_needle().is_some(), "{text} in blocks of {size}");
+            if let Some(at) = text.find("CreateUser") {
+                assert_eq!(search.last_needle(), Some((at + "CreateUser".len()) as u64), "{text} in blocks of {size}");
+            }
         }
     }
     for text in [
@@ -85,6 +121,7 @@ fn a_name_is_found_only_as_a_whole_value_of_its_key() {
         r#"{"eventName":"XCreateUser"}"#,
         r#"{"x":"CreateUser","eventName":"Other"}"#,
         r#"{"eventName":null,"x":"CreateUser"}"#,
+        r#"{"eventName":             "Other"}"#,
     ] {
         for size in 1..=text.len() {
             let mut search = Search::new(&needles);
