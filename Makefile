@@ -141,8 +141,8 @@ gates: local sam checkov
 sql: sql-tools
 	.tools/sql/bin/python tests/sql.py
 
-# The stable compiler, for its coverage. A sanitizer would find nothing, since there is no unsafe code. Inputs that fail are in
-# fuzz/artifacts, inputs that reach new code in fuzz/corpus.
+# The stable compiler can instrument for coverage. Sanitizers are off, because there is no unsafe code. Failing inputs are stored in
+# fuzz/artifacts, and inputs that reach new code in fuzz/corpus.
 fuzz: .tools/cargo-fuzz/bin/cargo-fuzz
 	python3 fuzz/seeds.py fuzz/corpus
 	@for target in $(TARGETS); do \

@@ -214,7 +214,7 @@ impl Document {
             let counted = others.filter(|incident| is_counted(&incident.key)).map(|incident| incident.start);
             return most_in_a_period(&counted.collect::<Vec<_>>(), own_start, question.flood_period);
         }
-        // Without a time, only the moments of the alerts can be near each other. Records of one kind tell the same of the entity.
+        // These records have no time, so the times of their alerts count. Each outcome and caller has a bound of its own.
         let is_alike = |incident: &&Incident| kind(&incident.key) == kind(dedup_key);
         others.filter(is_alike).filter(|incident| incident.is_recent(question.now, question.flood_period)).count()
     }

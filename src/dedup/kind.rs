@@ -1,4 +1,4 @@
-//! What a dedup key says of its match: outcome and caller.
+//! The outcome and the caller in a dedup key.
 
 use super::IncidentKey;
 
@@ -8,7 +8,7 @@ pub(super) fn is_bounded(key: &IncidentKey) -> bool {
     !key.by_aws || !key.has_window
 }
 
-/// What a dedup key says of its entity: the outcome, and whether others made the call.
+/// The outcome, and whether someone other than AWS made the call.
 pub(super) fn kind(dedup_key: &str) -> Option<(&str, bool)> {
     outcome(dedup_key).map(|(outcome, rest)| (outcome, is_by_hand(rest)))
 }

@@ -1,18 +1,18 @@
-//! Whose match is next, and which matches do not wait any longer.
+//! The order of the matches of an invocation, and which of them are put aside.
 //!
-//! The items of an invocation take turns, so that none waits behind all matches of another. An invocation has time for about
-//! sixty alerts. What waits behind a crowd of incidents is not alerted now, and must not use up the memory that scans need to
-//! find what is more urgent.
+//! Items take turns, so that none waits behind all matches of another. An invocation has time for about sixty alerts. Matches far
+//! back in a long queue have no chance in this invocation, and must not use up the memory that scans need to find more urgent ones.
 
 use std::collections::{BTreeMap, HashMap};
 
 /// A part of the memory for records. Seven hundred small matches fit in.
 const MAX_WAITING_BYTES: usize = 2 * 1024 * 1024;
 
-/// Thousands of matches may be of one entity, and are gone after fewer alerts: its flood bound is ten, and AWS's own calls come on top.
+/// If all matches are of one entity, the queue is short again after fewer alerts: the flood bound of an entity is ten, and AWS's own
+/// calls are added to it.
 const PATIENCE: usize = 12;
 
-/// What waits for its turn.
+/// A queue in which items take turns.
 pub struct Turns<T> {
     /// By turn, and within it by arrival.
     waiting: BTreeMap<(u64, u64), (usize, T)>,
@@ -21,7 +21,7 @@ pub struct Turns<T> {
     turn: u64,
     /// The last turn of each item.
     last: HashMap<usize, u64>,
-    /// Of all that wait.
+    /// The memory of all matches in the queue.
     bytes: usize,
     /// How many alerts were sent while too many bytes waited.
     alerts: usize,
@@ -34,7 +34,7 @@ impl<T> Default for Turns<T> {
 }
 
 impl<T> Turns<T> {
-    /// Adds what waits for an item. Each one of an item waits for the next turn.
+    /// Adds a match of an item. Each item has one match in a turn.
     pub fn push(&mut self, item: usize, bytes: usize, one: T) {
         let turn = self.last.get(&item).map_or(self.turn, |last| self.turn.max(last + 1));
         self.last.insert(item, turn);
@@ -55,7 +55,7 @@ impl<T> Turns<T> {
         self.alerts += usize::from(self.is_crowded());
     }
 
-    /// The last that waits, if there are too many incidents: its turn does not come.
+    /// Removes the last match, if the queue has too many incidents.
     pub fn shed(&mut self) -> Option<T> {
         if self.alerts < PATIENCE || !self.is_crowded() {
             return None;
@@ -78,7 +78,7 @@ impl<T> Turns<T> {
 mod tests {
     use super::*;
 
-    /// What is waiting, in order.
+    /// The rest of the queue, in order.
     fn rest<T>(turns: Turns<T>) -> Vec<T> {
         turns.into_waiting().collect()
     }

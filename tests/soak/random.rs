@@ -1,22 +1,21 @@
-//! Random numbers that a seed repeats: SplitMix64.
+//! Random numbers that a seed repeats.
 
-pub struct Random(u64);
+use proptest::{
+    prelude::RngCore,
+    test_runner::{RngAlgorithm, TestRng},
+};
+use uuid::Builder;
+
+pub struct Random(TestRng);
 
 impl Random {
     pub fn new(seed: u64) -> Random {
-        Random(seed)
-    }
-
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
+        Random(TestRng::from_seed(RngAlgorithm::ChaCha, &[seed.to_le_bytes(); 4].concat()))
     }
 
     /// A number from 0 to `end` - 1.
     pub fn below(&mut self, end: usize) -> usize {
-        (self.next() % end as u64) as usize
+        (self.0.next_u64() % end as u64) as usize
     }
 
     pub fn percent(&mut self, percent: usize) -> bool {
@@ -27,11 +26,11 @@ impl Random {
         &all[self.below(all.len())]
     }
 
-    /// An id in the form of a UUID.
+    /// A UUID.
     pub fn id(&mut self) -> String {
-        let [high, low] = [self.next(), self.next()];
-        let [a, b, c] = [high >> 32, (high >> 16) & 0xffff, high & 0xffff];
-        format!("{a:08x}-{b:04x}-{c:04x}-{:04x}-{:012x}", low >> 48, low & 0xffff_ffff_ffff)
+        let mut bytes = [0; 16];
+        self.0.fill_bytes(&mut bytes);
+        Builder::from_random_bytes(bytes).into_uuid().to_string()
     }
 
     /// The id of a long-term access key.

@@ -91,7 +91,7 @@ pub struct Batch<'f, T> {
 }
 
 /// The most results that wait.
-const MAX_WAITING: usize = 16;
+const MAX_BATCH: usize = 16;
 /// Results wait for at most this many reads: some megabytes, or the yields of a large file.
 const MAX_READS: u32 = 64;
 
@@ -102,7 +102,7 @@ impl<'f, T> Batch<'f, T> {
 
     pub fn push(&mut self, found: FromSource<T>) {
         self.waiting.push(found);
-        if self.waiting.len() == MAX_WAITING {
+        if self.waiting.len() == MAX_BATCH {
             self.send();
         }
     }
@@ -120,8 +120,7 @@ impl<'f, T> Batch<'f, T> {
     pub fn send(&mut self) {
         self.reads = 0;
         if !self.waiting.is_empty() {
-            // Nothing receives it after the run has ended.
-            let _ = self.feed.out.blocking_send(FromSource::Batch(mem::take(&mut self.waiting)));
+            self.feed.blocking_send(FromSource::Batch(mem::take(&mut self.waiting)));
         }
     }
 }
@@ -165,5 +164,55 @@ impl Tally {
 
     pub fn end(&self) {
         self.listing.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::mpsc::{Receiver, channel};
+
+    use super::*;
+
+    fn feed() -> (Feed<()>, Receiver<FromSource<()>>) {
+        let (out, results) = channel(8);
+        let feed = Feed {
+            needles: Needles::new([]),
+            filter: Filter::default(),
+            tally: Arc::default(),
+            judge: Box::new(|_| None),
+            select: None,
+            finds_much: false,
+            out,
+        };
+        (feed, results)
+    }
+
+    /// How many results each message has that was sent until now.
+    fn sent(results: &mut Receiver<FromSource<()>>) -> Vec<usize> {
+        let size = |message| match message {
+            FromSource::Batch(batch) => batch.len(),
+            _ => panic!("not a batch"),
+        };
+        std::iter::from_fn(|| results.try_recv().ok()).map(size).collect()
+    }
+
+    #[test]
+    fn results_wait_for_a_few_others_or_a_few_reads_and_no_longer() {
+        let (feed, mut results) = feed();
+        let mut batch = Batch::new(&feed);
+        let passed_over = || FromSource::PassedOver { target: 0 };
+        (1..MAX_BATCH).for_each(|_| batch.push(passed_over()));
+        assert!(sent(&mut results).is_empty());
+        batch.push(passed_over());
+        assert_eq!(sent(&mut results), [MAX_BATCH]);
+        batch.push(passed_over());
+        assert!((1..MAX_READS).all(|_| batch.may_continue()) && sent(&mut results).is_empty());
+        assert!(batch.may_continue() && sent(&mut results) == [1]);
+        batch.push(passed_over());
+        batch.send();
+        batch.send();
+        assert_eq!(sent(&mut results), [1]);
+        drop(results);
+        assert!(!batch.may_continue());
     }
 }

@@ -1,4 +1,4 @@
-//! What anyone who can write log files can make a document contain, and the bound of each.
+//! The bounds of a document whose records an attacker has chosen.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! Whatever arrives, only a known mark means that there is nothing to do.
+//! For any payload, only a known mark means that a delivery needs no work.
 
 use std::cell::Cell;
 
