@@ -90,9 +90,10 @@ impl Untrusted {
         id.starts_with('A').then_some(id)
     }
 
-    /// The string itself if it may be the ARN of a policy: IAM names, `:` and `/`.
+    /// The string itself if it may be the ARN of a policy: IAM names, `:` and `/`, and no URL.
     pub fn arn(&self) -> Option<&str> {
         self.if_made_of(20..=2048, |byte| byte.is_ascii_alphanumeric() || b"_+=,.@-:/".contains(&byte))
+            .filter(|arn| !arn.contains("://"))
     }
 
     /// The string itself if it may be the name of a bucket. Old ones have capitals and underscores.

@@ -17,7 +17,7 @@ static SCHEMA: LazyLock<Value> =
 /// A command without its values and placeholders.
 pub fn masked(command: &str) -> String {
     static VALUE: LazyLock<Regex> = LazyLock::new(|| {
-        Regex::new(r"'[A-Za-z0-9_+=,.@:/-]{1,2048}'|\b(ENTITY_NAME|ACCESS_KEY_ID|REGION|POLICY_ARN|POLICY_NAME|ROOT_ARN|USER_NAME)\b|s3://LOG_BUCKET")
+        Regex::new(r"(?:'[A-Za-z0-9_+=,.@:/-]{1,2048}')+|\b(ENTITY_NAME|ACCESS_KEY_ID|REGION|POLICY_ARN|POLICY_NAME|ROOT_ARN|USER_NAME)\b|s3://LOG_BUCKET")
             .expect("it is an expression")
     });
     VALUE.replace_all(command, "VALUE").into_owned()

@@ -254,6 +254,12 @@ fn policy_command(matched: &Match, verb: &str) -> Option<String> {
     Some(format!("aws iam {verb}-{kind}-policy --{kind}-name={name} {policy}"))
 }
 
+/// A mail client would make a link of a name that begins like a host. The shell joins the two strings to the same name.
 fn quoted(value: Option<&str>, placeholder: &str) -> String {
-    value.map_or_else(|| placeholder.to_owned(), |value| format!("'{value}'"))
+    let Some(value) = value else { return placeholder.to_owned() };
+    let mut text = format!("'{value}'");
+    for (at, _) in text.to_ascii_lowercase().rmatch_indices("www.") {
+        text.insert_str(at + "www".len(), "''");
+    }
+    text
 }

@@ -29,7 +29,7 @@ pub(super) fn text(alert: &Alert) -> String {
     }
     text.row("Contained", &contained(alert));
     text.row("Console", &alert.link);
-    text.row("Incident", &alert.incident_key);
+    text.row("Incident", &Untrusted::new(&*alert.incident_key).unlinked(1024));
     if let Some(sentence) = alert.other_channel() {
         text.row("See also", sentence);
     }

@@ -192,6 +192,23 @@ fn a_name_of_a_bucket_makes_no_link_with_the_key() {
 }
 
 #[test]
+fn a_name_of_a_user_that_is_a_host_makes_no_link_and_its_commands_still_name_the_user() {
+    for name in ["www.evil.example", "ci,WWW.evil.example", "x@wWw.evil.example"] {
+        let mut record = sample("quarantined", 1);
+        record["requestParameters"]["userName"] = json!(name);
+        record["requestParameters"]["policyArn"] =
+            json!("arn:aws:iam::aws:policy/x://evil.example/AWSCompromisedKeyQuarantineV3");
+        let alert = alert(&record);
+        let email = email::text(&alert);
+        for line in email.lines().filter(|line| !line.starts_with("Console:")) {
+            assert!(!line.to_ascii_lowercase().contains("www.") && !line.contains("://evil"), "{line}");
+        }
+        let list = &alert.steps[1].commands[0];
+        assert_eq!(list.replace("''", ""), format!("aws iam list-access-keys --user-name='{name}'"));
+    }
+}
+
+#[test]
 fn times_are_shown_in_utc() {
     let mut record = sample("quarantined", 1);
     record["eventTime"] = json!("2026-11-24T17:02:11+14:00");

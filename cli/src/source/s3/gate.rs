@@ -15,7 +15,7 @@ use tokio::{
 };
 
 /// At 30 ms each, these are about as many requests per second as one core handles.
-const FIRST: usize = 64;
+const FIRST: usize = 128;
 /// S3 takes 5,500 requests per second for one prefix, each of 30 to 60 ms.
 /// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/optimizing-performance.html>
 const MAX: usize = 384;
