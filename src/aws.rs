@@ -2,6 +2,7 @@
 
 pub mod alert_topic;
 pub mod dedup_table;
+mod https;
 pub mod listing;
 pub mod log_bucket;
 
@@ -9,21 +10,16 @@ use std::{error::Error, sync::LazyLock, time::Duration};
 
 use aws_config::{BehaviorVersion, Region, retry::RetryConfig, timeout::TimeoutConfig};
 use aws_sdk_s3::{config::http::HttpResponse, error::ProvideErrorMetadata, error::SdkError};
-use aws_smithy_http_client::{
-    Builder,
-    tls::{Provider, rustls_provider::CryptoMode},
-};
+use https::Https;
 
 pub use aws_config::SdkConfig;
 
 /// The configuration of all clients, with one HTTP client. Region, credentials and endpoints come from the environment, as
 /// Lambda and the SDK document.
 pub async fn sdk_config() -> SdkConfig {
-    // ring needs no more than a C compiler to build; aws-lc, the SDK's default, compiles for half a minute.
-    let http = Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
     // The SDK's default first backoff of one second would use up the time of a claim.
     let retries = RetryConfig::standard().with_initial_backoff(Duration::from_millis(100));
-    aws_config::defaults(BehaviorVersion::latest()).http_client(http).retry_config(retries).load().await
+    aws_config::defaults(BehaviorVersion::latest()).http_client(Https::new()).retry_config(retries).load().await
 }
 
 /// The same configuration for another region.

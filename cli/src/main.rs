@@ -23,11 +23,15 @@ mod stop;
 use std::process::ExitCode;
 
 use clap::Parser;
+use mimalloc::MiMalloc;
 
 use args::{Arguments, Command};
 use command::{enqueue, explain, find, generated, replay, rules, trace};
 use progress::say;
 use status::Status;
+
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();

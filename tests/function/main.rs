@@ -15,6 +15,7 @@ mod faults;
 mod floods;
 mod forgeries;
 mod health;
+mod https;
 mod incidents;
 mod limits;
 mod pipeline;
