@@ -7,6 +7,7 @@ mod values;
 
 use std::{borrow::Cow, collections::BTreeSet};
 
+use aho_corasick::packed;
 use memchr::memmem::Finder;
 use serde::Serialize;
 
@@ -65,14 +66,17 @@ pub struct Needles {
     /// If the access keys of a file are wanted.
     key_ids: Option<Values>,
     escape: Finder<'static>,
+    /// Finds all of `finders`, and escapes, in one pass. Half as slow as one pass for each.
+    packed: Option<packed::Searcher>,
     /// Whether an escape could hide a digit of a needle.
     has_digit: bool,
     /// One less than the longest byte string that is searched for.
     overlap: usize,
 }
 
+const ESCAPE: &str = r"\u00";
 /// `\u004`: the part of an escape that must be seen at once.
-const ESCAPE_BYTES: usize = 5;
+const ESCAPE_BYTES: usize = ESCAPE.len() + 1;
 
 impl Needles {
     pub fn new(needles: impl IntoIterator<Item = Needle>) -> Needles {
@@ -92,8 +96,9 @@ impl Needles {
         Needles {
             has_digit: names.as_ref().is_some_and(Names::have_digit)
                 || needles.iter().any(|needle| has_digit(&needle.0)),
+            packed: finders::packed(&needles, ESCAPE),
             finders: Finders::new(&needles),
-            escape: Finder::new(r"\u00").into_owned(),
+            escape: Finder::new(ESCAPE).into_owned(),
             overlap: longest.max(ESCAPE_BYTES).max(names.as_ref().map_or(0, Names::span)) - 1,
             names,
             key_ids: None,
@@ -115,10 +120,22 @@ impl Needles {
         self.finders.are_in(text) || self.names.as_ref().is_some_and(|names| names.ends(text).next().is_some())
     }
 
-    /// Takes where each needle ends.
-    fn each_in(&self, text: &[u8], mut take: impl FnMut(usize)) {
-        self.finders.each_in(text, &mut take);
-        self.names.iter().for_each(|names| names.ends(text).for_each(&mut take));
+    /// Takes where each needle ends, and each escape that may hide a character of one.
+    fn each_in(&self, text: &[u8], mut take: impl FnMut(Hint, usize)) {
+        match &self.packed {
+            Some(packed) => packed.find_iter(text).for_each(|found| {
+                if text[found.start()] != b'\\' {
+                    take(Hint::Needle, found.end());
+                } else if self.may_hide(text, found.end() + 1) {
+                    take(Hint::Escape, found.end() + 1);
+                }
+            }),
+            None => {
+                self.finders.each_in(text, |end| take(Hint::Needle, end));
+                self.escapes(text).for_each(|end| take(Hint::Escape, end));
+            }
+        }
+        self.names.iter().for_each(|names| names.ends(text).for_each(|end| take(Hint::Needle, end)));
     }
 
     /// Whether JSON text contains a needle, escaped or not.
@@ -145,14 +162,24 @@ impl Needles {
 
     /// The ends of all escapes that may hide a character of a needle.
     fn escapes<'t>(&self, text: &'t [u8]) -> impl Iterator<Item = usize> + use<'_, 't> {
+        self.escape.find_iter(text).map(|at| at + ESCAPE_BYTES).filter(|&end| self.may_hide(text, end))
+    }
+
+    /// Whether the escape that ends there may hide a character of a needle.
+    fn may_hide(&self, text: &[u8], end: usize) -> bool {
         // Ordinary records contain `\u003c`, `\u003d` and `\u003e`: `\u003` matters only if it hides a digit.
-        let may_hide = move |&end: &usize| match text.get(end - 1) {
+        match text.get(end - 1) {
             Some(b'3') => self.has_digit && text.get(end).is_none_or(u8::is_ascii_digit),
             Some(b'4'..=b'7') => true,
             _ => false,
-        };
-        self.escape.find_iter(text).map(|at| at + ESCAPE_BYTES).filter(may_hide)
+        }
     }
+}
+
+/// What may be a part of a wanted record.
+enum Hint {
+    Needle,
+    Escape,
 }
 
 /// Where the hints of a text end, in order.
@@ -242,13 +269,15 @@ impl<'n> Search<'n> {
             seen.search(values, text);
         }
         let Search { needles, last_needle, last_escape, hints, .. } = self;
-        let mut hint = |end: usize, last: &mut Option<u64>| {
+        needles.each_in(text, |hint, end| {
             let end = start + end as u64;
+            let last = match hint {
+                Hint::Needle => &mut *last_needle,
+                Hint::Escape => &mut *last_escape,
+            };
             *last = (*last).max(Some(end));
             hints.iter_mut().for_each(|hints| hints.push(end));
-        };
-        needles.each_in(text, |end| hint(end, last_needle));
-        needles.escapes(text).for_each(|end| hint(end, last_escape));
+        });
         hints.take_if(|hints| hints.len() > MAX_HINTS);
     }
 }

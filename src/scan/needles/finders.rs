@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
+use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind, packed};
 use memchr::memmem::Finder;
 
 use super::Needle;
@@ -17,6 +17,20 @@ pub enum Finders {
 const FEW: usize = 12;
 /// The table of so many needles takes a few megabytes.
 const TABLED: usize = 500;
+
+/// A search for a few needles and for escapes in one pass, where the processor has vectors for it. An escape must not cover the
+/// beginning of a needle, since what it finds does not overlap.
+pub fn packed(needles: &BTreeSet<Needle>, escape: &str) -> Option<packed::Searcher> {
+    let is_covered = |needle: &Needle| {
+        (1..escape.len()).any(|at| needle.0.starts_with(&escape[at..]) || escape[at..].starts_with(&*needle.0))
+    };
+    if needles.len() > FEW || needles.iter().any(is_covered) {
+        return None;
+    }
+    let mut builder = packed::Config::new().match_kind(packed::MatchKind::LeftmostLongest).builder();
+    builder.extend(needles.iter().map(|needle| needle.0.as_bytes())).add(escape);
+    builder.build()
+}
 
 impl Finders {
     pub fn new(needles: &BTreeSet<Needle>) -> Finders {

@@ -33,6 +33,17 @@ fn the_last_needle_is_found_across_every_block_border() {
 }
 
 #[test]
+fn what_looks_like_an_escape_covers_no_needle() {
+    assert!(needles(&["needle"]).packed.is_some(), "this processor has vectors");
+    for (needle, end) in [("u00ff", 8), ("00ff", 8), ("0ff", 8), ("u", 4), ("u0", 5), ("0", 6), ("ff", 8)] {
+        let needles = needles(&[needle]);
+        let mut search = Search::new(&needles);
+        search.push(br"..\u00ff..");
+        assert_eq!(search.last_needle(), Some(end), "{needle}");
+    }
+}
+
+#[test]
 fn the_places_of_needles_are_known_while_they_are_few() {
     let needles = needles(&["needle"]);
     let hints = |text: &str| {
