@@ -42,7 +42,9 @@ pub struct Findings {
 /// Searches for matches of the rules.
 pub async fn find(arguments: &SearchArgs, filter: &Filter, stop: &Stop) -> Findings {
     let mut sink = Matches::of_rules(arguments);
-    let (coverage, sources) = search(&arguments.paths, sink.rules.needles(), filter, &mut sink, stop).await;
+    let mut sources = Sources::default();
+    let needles = sink.rules.needles();
+    let coverage = search(&arguments.paths, &mut sources, needles, filter, &mut sink, stop).await;
     let count = sink.count();
     let (matches, occurrences) = sink.finish();
     Findings { matches, count, occurrences, coverage, sources }

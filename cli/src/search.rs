@@ -11,7 +11,7 @@ use quarantine_alert::{
     trail::log_file::LogFile,
 };
 use tokio::{
-    sync::mpsc::channel,
+    sync::{OnceCell, mpsc::channel},
     task::{Id, JoinSet},
     time::{Instant, interval_at},
 };
@@ -64,14 +64,16 @@ pub trait Sink {
 /// The most messages from sources that wait for the sink.
 const MAX_WAITING: usize = 64;
 
-/// Reads what the targets contain. Something that cannot be read is named in the coverage, and stops nothing else.
+/// Reads what the targets contain. Something that cannot be read is named in the coverage, and stops nothing else. Buckets that an
+/// earlier search has opened and listed are taken from `sources`, and left there.
 pub async fn search<S: Sink>(
     targets: &[Target],
+    sources: &mut Sources,
     needles: Needles,
     filter: &Filter,
     sink: &mut S,
     stop: &Stop,
-) -> (Coverage, Sources) {
+) -> Coverage {
     let mut coverage = Coverage::of_targets(targets.len());
     let tally = Arc::new(Tally::default());
     let (out, mut results) = channel(MAX_WAITING);
@@ -84,7 +86,7 @@ pub async fn search<S: Sink>(
         finds_much: sink.finds_much(),
         out,
     };
-    let (mut running, sources) = Running::start(targets, feed, &mut coverage).await;
+    let mut running = Running::start(targets, sources, feed, &mut coverage).await;
 
     let mut progress = Progress::new();
     let mut tick = interval_at(Instant::now() + TICK, TICK);
@@ -113,7 +115,7 @@ pub async fn search<S: Sink>(
             coverage.unread(target, format!("{} contains no CloudTrail log file that was asked for", targets[target]));
         }
     }
-    (coverage, sources)
+    coverage
 }
 
 fn take<S: Sink>(found: FromSource<S::Wanted>, sink: &mut S, coverage: &mut Coverage) {
@@ -154,13 +156,13 @@ impl Running {
     /// Starts to read all targets.
     async fn start<T: Send + 'static>(
         targets: &[Target],
+        sources: &mut Sources,
         feed: Feed<T>,
         coverage: &mut Coverage,
-    ) -> (Running, Sources) {
+    ) -> Running {
         let feed = Arc::new(feed);
         let mut running = Running { tasks: JoinSet::new(), targets: HashMap::new() };
-        let mut sources = Sources::default();
-        let mut sdk = None;
+        let sdk = OnceCell::new();
         for (target, path) in targets.iter().enumerate() {
             let feed = feed.clone();
             match path {
@@ -180,14 +182,18 @@ impl Running {
                     running.targets.insert(task.id(), target);
                 }
                 Target::Bucket { bucket, prefix } => {
-                    if sdk.is_none() {
-                        sdk = Some(sdk_with_region().await);
-                    }
-                    let Some(sdk) = &sdk else { continue };
-                    match Bucket::open(sdk, bucket, prefix, &feed.filter).await {
+                    let opened = match sources.buckets.get(&target) {
+                        Some(bucket) => Ok(bucket.clone()),
+                        None => {
+                            let sdk = sdk.get_or_init(sdk_with_region).await;
+                            Bucket::open(sdk, bucket, prefix, &feed.filter).await
+                        }
+                    };
+                    match opened {
                         Ok(bucket) => {
                             let reader = bucket.reader();
                             sources.readers.insert(bucket.name.clone(), reader.clone());
+                            sources.buckets.insert(target, bucket.clone());
                             let task = running.tasks.spawn(bucket.read(target, reader, feed));
                             running.targets.insert(task.id(), target);
                         }
@@ -196,7 +202,7 @@ impl Running {
                 }
             }
         }
-        (running, sources)
+        running
     }
 
     /// Waits for the sources, and takes what they could not read.
@@ -215,6 +221,8 @@ impl Running {
 /// The sources of a search, from which a log file can be read again.
 #[derive(Default)]
 pub struct Sources {
+    /// By the number of the target.
+    buckets: HashMap<usize, Bucket>,
     /// By bucket.
     pub readers: HashMap<String, Reader>,
 }

@@ -31,7 +31,7 @@ use crate::{
         trace::{Trace, page, text, timeline},
     },
     progress::plural,
-    search::{Sink, search},
+    search::{Sink, Sources, search},
     source::{
         feed::{Judge, Select},
         kept::kept,
@@ -59,7 +59,8 @@ pub async fn run(arguments: TraceArgs) -> anyhow::Result<Status> {
     let depth = if arguments.no_follow { 0 } else { arguments.depth.unwrap_or(usize::MAX) };
 
     let mut evidence = Evidence::new(Matches::of_rules(&arguments.search), depth > 0);
-    let (first, _) = search(&targets, evidence.needles(), &filter, &mut evidence, &stop).await;
+    let mut sources = Sources::default();
+    let first = search(&targets, &mut sources, evidence.needles(), &filter, &mut evidence, &stop).await;
     if first.stopped.is_some() {
         first.report("no call was looked for yet");
         return Ok(Status::Incomplete);
@@ -76,7 +77,8 @@ pub async fn run(arguments: TraceArgs) -> anyhow::Result<Status> {
         files,
         calls: Calls::new(tempfile::tempfile),
     };
-    let (second, _) = search(&targets, Needles::new(identities.needles()), &filter, &mut found, &stop).await;
+    let needles = Needles::new(identities.needles());
+    let second = search(&targets, &mut sources, needles, &filter, &mut found, &stop).await;
 
     let coverage = first.with_second(second);
     let timeline = found.calls.finish().context(SPILLED)?;

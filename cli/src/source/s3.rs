@@ -1,6 +1,7 @@
 //! Log files in S3: the folders that may contain wanted ones, their objects, and the library's reader for them.
 
 mod gate;
+mod listed;
 mod reads;
 
 use std::{collections::VecDeque, num::NonZero, sync::Arc, thread};
@@ -33,6 +34,7 @@ use super::{
 };
 use crate::filter::Filter;
 use gate::Gate;
+use listed::Listed;
 use reads::Reads;
 
 /// Memory per object is fixed, so it may inflate to any size.
@@ -60,6 +62,7 @@ pub struct Bucket {
     dates: Option<Dates>,
     /// The wanted log files that were listed.
     pub archived: Archived,
+    listed: Listed,
 }
 
 /// A part of a bucket, in the order of the keys.
@@ -97,6 +100,7 @@ impl Bucket {
             filter: filter.clone(),
             dates: Dates::of(filter, OffsetDateTime::now_utc().date()),
             archived: Archived::new(name, prefix),
+            listed: Listed::default(),
         })
     }
 
@@ -109,13 +113,12 @@ impl Bucket {
     /// Reads the wanted objects. Returns what could not be listed.
     pub async fn read<T: Send + 'static>(self, target: usize, reader: Reader, feed: Arc<Feed<T>>) -> Vec<Error> {
         feed.tally.begin();
-        let (parts, mut errors) = self.parts().await;
         let (pages, mut listed) = channel(PAGES_AHEAD);
         let lister = tokio::spawn({
             let tally = feed.tally.clone();
             let bucket = self.clone();
             async move {
-                let errors = bucket.list_all(parts, pages, &tally).await;
+                let errors = bucket.list(pages, &tally).await;
                 tally.end();
                 errors
             }
@@ -133,8 +136,23 @@ impl Bucket {
             }
         }
         reads.finish().await;
-        errors.extend(lister.await.unwrap_or_else(|error| vec![Error::new(error).context(BUG)]));
+        let mut errors = lister.await.unwrap_or_else(|error| vec![Error::new(error).context(BUG)]);
         errors.extend(self.archived.sentence().map(Error::msg));
+        errors
+    }
+
+    /// Lists the wanted objects, or takes them from an earlier listing. Returns what could not be listed.
+    async fn list(&self, pages: Sender<Vec<S3Object>>, tally: &Arc<Tally>) -> Vec<Error> {
+        if let Some(objects) = self.listed.take() {
+            self.pass_on(objects, &pages, tally).await;
+            return Vec::new();
+        }
+        self.listed.begin();
+        let (parts, mut errors) = self.parts().await;
+        errors.extend(self.list_all(parts, pages, tally).await);
+        if errors.is_empty() {
+            self.listed.complete();
+        }
         errors
     }
 
@@ -279,6 +297,7 @@ impl Bucket {
             objects.into_iter().partition(|object| self.wants(object) || self.is_emptied(object));
         tally.skip(others.len());
         tally.list(wanted.len());
+        self.listed.add(&wanted);
         // Nothing receives them after the run has ended.
         let _ = pages.send(wanted).await;
     }

@@ -232,7 +232,7 @@ async fn a_bucket_gives_what_its_files_give() {
 }
 
 #[tokio::test]
-async fn a_large_object_is_downloaded_once_for_each_read() {
+async fn a_bucket_is_listed_once_and_a_large_object_is_downloaded_once_for_each_read() {
     let account = Account::new().await;
     let user = json!({ "type": "IAMUser", "accessKeyId": KEY });
     // What does not compress: more than is kept for a second pass.
@@ -248,9 +248,15 @@ async fn a_large_object_is_downloaded_once_for_each_read() {
     let large = stored(&(0..12_000).map(record).collect::<Vec<_>>());
     assert!(large.len() > 1024 * 1024, "{}", large.len());
     account.put("AWSLogs/123456789012/CloudTrail/us-east-1/2026/11/24/large.json.gz", large).await;
+    let bucket = format!("s3://{}", account.bucket);
+    let of_find = Wire::new(&account.endpoint, |_| Fault::None);
+    run(command_in(&account, &of_find.endpoint, &["find", &bucket]));
     let wire = Wire::new(&account.endpoint, |_| Fault::None);
-    let traced = run(command_in(&account, &wire.endpoint, &["trace", KEY, &format!("s3://{}", account.bucket)]));
+    let traced = run(command_in(&account, &wire.endpoint, &["trace", KEY, &bucket]));
     assert!(traced.stdout.contains("12,000 calls"), "{}{}", traced.stdout, traced.stderr);
-    let downloads = wire.seen("GetObject").iter().filter(|seen| seen.request.path().contains("large.json.gz")).count();
-    assert_eq!(downloads, 2);
+    let requests =
+        |wire: &Wire, part| wire.seen("GetObject").iter().filter(|seen| seen.request.path().contains(part)).count();
+    assert_eq!(requests(&wire, "large.json.gz"), 2);
+    let listings = [&wire, &of_find].map(|wire| requests(wire, "list-type=2"));
+    assert!(listings[0] == listings[1] && listings[0] > 1, "{listings:?}");
 }

@@ -14,7 +14,7 @@ use tokio::{
     time::{MissedTickBehavior, interval},
 };
 
-/// At 30 ms each, these are about as many requests per second as one core handles.
+/// At 30 ms each, these are about as many requests per second as two cores handle.
 const FIRST: usize = 128;
 /// S3 takes 5,500 requests per second for one prefix, each of 30 to 60 ms.
 /// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/optimizing-performance.html>
@@ -154,11 +154,11 @@ mod tests {
 
     #[test]
     fn places_grow_while_the_search_becomes_faster() {
-        assert_eq!(climbed(|places| places as u64 * 10, 6), [96, 144, 216, 324, 384, 384]);
-        // A network that carries 100 objects at once.
-        let places = climbed(|places| places.min(100) as u64 * 10, 60);
-        assert_eq!((places[0], places[1], places[2]), (96, 144, 96));
-        assert!(places[3..43].iter().all(|&places| places <= 144) && places.contains(&96));
+        assert_eq!(climbed(|places| places as u64 * 10, 4), [192, 288, 384, 384]);
+        // A network that carries 200 objects at once.
+        let places = climbed(|places| places.min(200) as u64 * 10, 60);
+        assert_eq!((places[0], places[1], places[2]), (192, 288, 192));
+        assert!(places[3..43].iter().all(|&places| places <= 288) && places.contains(&192));
     }
 
     #[test]
