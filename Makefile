@@ -9,6 +9,7 @@
 #   make deployed       deploy the bundle with `sam deploy` on the local AWS, from each source, and operate it
 #   make page           test the page of a trace in Chromium
 #   make fuzz           attack each fuzz target for a minute (SECONDS_EACH=60; TARGETS="log_file record …")
+#   make coverage       count the lines that the tests reach, those of the programs that they start included
 #   make sql            run the SQL of docs/trace.sql in DuckDB and compare it with what a trace must find
 #   make deny           check the licences and sources of all dependencies
 #   make advisories     check the dependencies against the RustSec advisory database
@@ -50,7 +51,7 @@ CHROMIUM ?= $(shell command -v chromium || command -v chromium-browser || comman
 unexport PYTHONDONTWRITEBYTECODE
 export SAM_CLI_TELEMETRY = 0
 
-.PHONY: scan trace-demo demo test invoke bench bench-peers bench-archive benches docs soak deployed release page check fmt clippy gates sql fuzz deny advisories local \
+.PHONY: scan trace-demo demo test coverage invoke bench bench-peers bench-archive benches docs soak deployed release page check fmt clippy gates sql fuzz deny advisories local \
 	sam checkov release-tools sql-tools peer-tools enable-eventbridge linux build bundle archive wheel deploy prove prove-health redrive logs delete clean
 
 # Exit status 1 means that incidents were found.
@@ -69,6 +70,16 @@ demo: local
 # Many tests wait for a timeout of the function, so more threads than cores save time.
 test: local
 	cargo test --locked -- --show-output --test-threads=4
+
+# The tests kill the programs that they start, so these must count in a file instead of at their end.
+coverage: local .tools/llvm-cov/bin/cargo-llvm-cov
+	RUSTFLAGS="-C llvm-args=-runtime-counter-relocation" LLVM_PROFILE_FILE_NAME=%m%c.profraw \
+		.tools/llvm-cov/bin/cargo-llvm-cov llvm-cov --locked --lib --bins --test laws --test function --test cli --summary-only \
+		-- --test-threads=4
+
+.tools/llvm-cov/bin/cargo-llvm-cov:
+	rustup component add llvm-tools
+	cargo install --quiet --locked --version 0.9.1 --root .tools/llvm-cov cargo-llvm-cov
 
 invoke: local
 	cargo build --locked

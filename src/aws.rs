@@ -1,4 +1,4 @@
-//! The shell around the core: with `main`, the only modules that name an AWS SDK.
+//! The shell around the core, and the only modules that name an AWS SDK.
 
 pub mod alert_topic;
 pub mod dedup_table;

@@ -196,7 +196,7 @@ impl FromStr for MaxInflated {
 /// The format for https subscribers of the alert topic.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum HttpsFormat {
-    /// The JSON alert, like all others.
+    /// The JSON alert, as SQS and Lambda subscribers get it.
     #[default]
     Default,
     /// A custom notification of Amazon Q Developer in chat applications.

@@ -41,7 +41,7 @@ pub enum Delivered {
     Record(Box<RawValue>),
     /// An event of AWS Health, of any kind.
     Health(Box<HealthEvent>),
-    /// Something that arrives on the same way, and needs no work.
+    /// Something that arrives through the same channel and needs no work.
     NothingToDo,
 }
 

@@ -9,7 +9,7 @@ use time::{OffsetDateTime, UtcOffset, format_description::well_known::Rfc2822};
 
 use crate::{json::Fields, trail::time::parse as parse_time, untrusted::Untrusted};
 
-/// An event of AWS Health. Fields have the names of AWS, `eventMetadata` and all.
+/// An event of AWS Health: the fields that the rule and the alert use.
 #[derive(Debug)]
 pub struct HealthEvent {
     /// As it was delivered.

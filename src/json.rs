@@ -172,13 +172,6 @@ impl From<serde_json::Error> for JsonError {
     }
 }
 
-impl JsonError {
-    /// Whether it is JSON, but of another type.
-    pub fn is_other_type(&self) -> bool {
-        self.problem == Problem::OtherType
-    }
-}
-
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

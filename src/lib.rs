@@ -8,7 +8,7 @@
 //! 5. A claim makes an [`alert`], with [`related`] activity for context, and the [`message`] made from it is published.
 //!
 //! [`handler`] is this pipeline as code. [`engine`] is the part of it that the command line `quarantine-scan` (`cli/`)
-//! uses too, on old log files. [`aws`] has the SDK clients. [`config`] is read once, at init. Every string of a log is
+//! uses too, on old log files; its [`trace`] follows a key through them. [`aws`] has the SDK clients. [`config`] is read once, at init. Every string of a log is
 //! [`untrusted`].
 //!
 //! `docs/architecture.md` follows one log file through the modules, and shows where each kind of change belongs.

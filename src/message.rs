@@ -5,11 +5,13 @@
 mod chat;
 mod email;
 
-use std::fmt::Write;
-
 use serde::Serialize;
 
-use crate::{alert::Alert, config::HttpsFormat, untrusted::acts};
+use crate::{
+    alert::Alert,
+    config::HttpsFormat,
+    untrusted::{acts, push_escaped},
+};
 
 /// A message for the topic: one body per protocol.
 #[derive(Debug)]
@@ -117,9 +119,7 @@ fn inert(json: String) -> String {
             escaped.push(c);
             continue;
         }
-        for unit in c.encode_utf16(&mut [0; 2]) {
-            let _ = write!(escaped, "\\u{unit:04x}");
-        }
+        push_escaped(&mut escaped, c);
     }
     escaped
 }

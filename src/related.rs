@@ -280,9 +280,9 @@ mod tests {
     #[test]
     fn every_record_of_the_identity_contains_a_needle() {
         let needles = identity().needles();
-        assert!(needles.found_in(br#"{"accessKeyId":"AKIAIOSFODNN7EXAMPLE"}"#));
-        assert!(needles.found_in(br#"{"accessKeyId":"AKIAIOSFODNN\u0037EXAMPLE"}"#), "digits may be escaped");
-        assert!(needles.found_in(br#"{"userName":"ci\u002ddeploy"}"#));
-        assert!(!needles.found_in(br#"{"accessKeyId":"AKIAOTHER"}"#));
+        assert!(needles.may_be_in(br#"{"accessKeyId":"AKIAIOSFODNN7EXAMPLE"}"#));
+        assert!(needles.may_be_in(br#"{"accessKeyId":"AKIAIOSFODNN\u0037EXAMPLE"}"#), "digits may be escaped");
+        assert!(needles.may_be_in(br#"{"userName":"ci\u002ddeploy"}"#));
+        assert!(!needles.may_be_in(br#"{"accessKeyId":"AKIAOTHER"}"#));
     }
 }

@@ -9,8 +9,8 @@
 //! or any number of these and of single records, with or without lines; and envelopes around records (`forms.rs`). A needle that
 //! is in none of these makes the file unread, never clean.
 //!
-//! A file without a needle is checked only at its ends: it begins like a JSON document, its last byte closes one, and the key
-//! `eventSource` is in it. The text in between is not parsed.
+//! A file without a needle is checked only at its ends: it begins like a JSON document, its last byte closes one, and it shows
+//! somewhere that it has records (`content.rs`). The text in between is not parsed.
 
 mod content;
 mod forms;

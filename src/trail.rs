@@ -2,5 +2,6 @@
 
 pub mod key;
 pub mod log_file;
+pub mod partition;
 pub mod record;
 pub mod time;

@@ -38,26 +38,19 @@ impl Output {
     /// # Errors
     /// The file cannot be written. This is checked before the search, which may take hours.
     pub fn open(file: Option<&Path>, color: Color) -> anyhow::Result<Output> {
-        let name = file.map_or("standard output".into(), |file| visible(&file.to_string_lossy(), 1024));
+        let Some(file) = file else { return Ok(Output::stdout(color)) };
+        let name = visible(&file.to_string_lossy(), 1024);
         // A pipe or a device is written to directly.
-        let replaced = file
-            .filter(|file| !file.exists() || file.is_file())
-            .map(|file| Replaced { new: replacement(file), file: file.to_owned() });
-        let path = replaced.as_ref().map(|replaced| replaced.new.as_path()).or(file);
-        let to: Box<dyn Write> = match path {
-            Some(path) => Box::new(File::create(path).with_context(|| format!("cannot write {name}"))?),
-            None => Box::new(io::stdout()),
-        };
-        let look = Look::of(file.is_none() && io::stdout().is_terminal(), color);
-        Ok(Output { to, name, replaced, look })
+        let is_replaced = !file.exists() || file.is_file();
+        let replaced = is_replaced.then(|| Replaced { new: replacement(file), file: file.to_owned() });
+        let path = replaced.as_ref().map_or(file, |replaced| replaced.new.as_path());
+        let to = Box::new(File::create(path).with_context(|| format!("cannot write {name}"))?);
+        Ok(Output { to, name, replaced, look: Look::of(false, color) })
     }
 
-    /// Standard output.
-    ///
-    /// # Errors
-    /// Never: standard output is open.
-    pub fn of_text() -> anyhow::Result<Output> {
-        Output::open(None, Color::Auto)
+    pub fn stdout(color: Color) -> Output {
+        let look = Look::of(io::stdout().is_terminal(), color);
+        Output { to: Box::new(io::stdout()), name: "standard output".into(), replaced: None, look }
     }
 
     pub fn look(&self) -> Look {

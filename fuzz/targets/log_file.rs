@@ -85,7 +85,7 @@ fuzz_target!(|data: &[u8]| {
         assert!(is_beginning, "{:?} {found:?} {end:?}", expected.found);
     }
     // What is clean has no search term, or only where it was judged.
-    if end.is_ok() && found.is_empty() && !NEEDLES.found_in(&inflated_text) {
+    if end.is_ok() && found.is_empty() && !NEEDLES.may_be_in(&inflated_text) {
         assert!(expected.found.is_empty());
     }
 });

@@ -19,7 +19,7 @@ use crate::{
 
 /// One step of the runbook.
 pub struct Step {
-    /// One or two sentences.
+    /// The sentences, without the commands.
     pub text: String,
     /// Ready to paste.
     pub commands: Vec<String>,

@@ -19,7 +19,7 @@ pub struct Source {
     /// Of AWS Health's event.
     pub event_arn: Option<Untrusted>,
     pub communication_id: Option<Untrusted>,
-    /// Without a bucket and a key, the record came from standard input or alone.
+    /// Whether the record came from standard input.
     #[serde(skip)]
     pub is_stdin: bool,
 }

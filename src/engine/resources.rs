@@ -63,3 +63,20 @@ impl Places {
         is_aside
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_small_record_does_not_wait_for_large_ones() {
+        let resources = Resources::new(1, 1024);
+        let large = resources.memory(1 << 20).await;
+        tokio::select! {
+            biased;
+            _ = resources.memory(SMALL_RECORD_BYTES + 1) => panic!("one large record has all memory for large ones"),
+            () = std::future::ready(()) => {}
+        }
+        assert!(large.is_some() && resources.memory(SMALL_RECORD_BYTES).await.is_some());
+    }
+}

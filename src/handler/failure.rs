@@ -17,7 +17,7 @@ pub enum Failure {
     #[error("the match {dedup_key} in {origin} was not alerted: {reason}")]
     NotAlerted { dedup_key: String, origin: String, reason: NotAlerted },
     #[error(
-        "{0} matches were put aside: they are of more incidents than one invocation can alert; their delivery returns to the queue"
+        "{0} matches were put aside, because one invocation cannot send that many alerts; their delivery returns to the queue"
     )]
     PutAside(u64),
     #[error("the invocation ended before {0} was scanned; its delivery returns to the queue")]

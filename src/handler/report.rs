@@ -38,8 +38,8 @@ pub(super) struct Report {
     from_queue: bool,
     items: Vec<ItemReport>,
     counts: Counts,
-    /// By dedup key, the suppressed matches after the first.
-    repeats: HashMap<String, u64>,
+    /// By dedup key, and whether they were beyond the flood bound, the suppressed matches after the first.
+    repeats: HashMap<(String, bool), u64>,
 }
 
 /// At most this many failures of an item are named. A message may have thousands of bad parts.
@@ -125,14 +125,14 @@ impl Report {
         match settled {
             Ok(Acknowledged::Suppressed) => {
                 self.counts.matches_suppressed += 1;
-                if self.is_first(dedup_key) {
+                if self.is_first(dedup_key, false) {
                     info!(dedup_key, origin = origin(), "Suppressed match: its incident is alerted.");
                 }
             }
             Ok(Acknowledged::Flooded) => {
                 self.counts.matches_suppressed += 1;
                 self.counts.matches_flooded += 1;
-                if self.is_first(dedup_key) {
+                if self.is_first(dedup_key, true) {
                     warn!(
                         dedup_key,
                         origin = origin(),
@@ -167,14 +167,16 @@ impl Report {
         self.items[item].put_aside += 1;
     }
 
-    /// Whether this is the first suppressed match of its key. The others are counted, since there may be thousands.
-    fn is_first(&mut self, dedup_key: &str) -> bool {
-        if let Some(repeats) = self.repeats.get_mut(dedup_key) {
+    /// Whether this is the first match of its key that was suppressed in this way. The others are counted, since there may be
+    /// thousands.
+    fn is_first(&mut self, dedup_key: &str, is_flooded: bool) -> bool {
+        let kind = (dedup_key.to_owned(), is_flooded);
+        if let Some(repeats) = self.repeats.get_mut(&kind) {
             *repeats += 1;
             return false;
         }
         if self.repeats.len() < MAX_KEYS {
-            self.repeats.insert(dedup_key.to_owned(), 0);
+            self.repeats.insert(kind, 0);
         }
         true
     }
@@ -193,8 +195,12 @@ impl Report {
                 self.fail(item, Failure::PutAside(put_aside));
             }
         }
-        for (dedup_key, matches) in self.repeats.iter().filter(|(_, repeats)| **repeats > 0) {
-            info!(dedup_key, matches, "Suppressed further matches like the one above.");
+        for ((dedup_key, is_flooded), matches) in self.repeats.iter().filter(|(_, repeats)| **repeats > 0) {
+            if *is_flooded {
+                warn!(dedup_key, matches, "Suppressed further matches beyond the alerts of this period.");
+            } else {
+                info!(dedup_key, matches, "Suppressed further matches whose incident is alerted.");
+            }
         }
         self.log_counts(function_name);
         let mut response = SqsBatchResponse::default();

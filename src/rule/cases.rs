@@ -66,7 +66,7 @@ pub(super) fn matches(case: &str, record: &Value, expected: &Expected) {
     let parsed = Record::parse(text.as_bytes()).unwrap();
     let accepting = ALL.iter().flat_map(|rule| rule.alternatives).filter(|each| each.accepts(&parsed)).count();
     assert_eq!(accepting, 1, "{case} passes several conditions");
-    assert!(Rules::all().needles().found_in(text.as_bytes()), "{case} has no needle");
+    assert!(Rules::all().needles().may_be_in(text.as_bytes()), "{case} has no needle");
 }
 
 /// Asserts that no rule accepts the record.

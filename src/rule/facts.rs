@@ -6,7 +6,7 @@ use time::OffsetDateTime;
 use super::{EntityType, Policy, Subject};
 use crate::{
     health::HealthEvent,
-    trail::record::Record,
+    trail::{partition::partition, record::Record},
     untrusted::{EXACT_BYTES, Untrusted},
 };
 
@@ -93,7 +93,7 @@ impl Facts {
         let Subject { kind, name, policy, account_id } = subject;
         let recipient_account_id = record.account_id().to_owned();
         let account_id = account_id.unwrap_or_else(|| recipient_account_id.clone());
-        let partition = partition(&record, policy.as_ref());
+        let partition = partition_of_call(&record, policy.as_ref());
         let own_arn = own_arn(&record, kind, &name, &account_id);
         let owns_key = own_arn.is_some();
         let arn = own_arn
@@ -185,24 +185,18 @@ pub(super) const MAX_KEPT_BYTES: usize = EXACT_BYTES + 4;
 /// From the event's ARN, else the Region.
 fn partition_of(event: &HealthEvent) -> Untrusted {
     let of_arn = event.event_arn.as_ref().and_then(partition_of_arn).filter(|name| name.identifier().is_some());
-    of_arn.unwrap_or_else(|| partition_of_region(event.region.as_ref()).into())
+    of_arn.unwrap_or_else(|| partition(event.region.as_ref()).into())
 }
 
 /// From the policy's ARN, else the actor's, else the region. In a failed call, the policy's ARN is any text of the caller.
-fn partition(record: &Record, policy: Option<&Policy>) -> Untrusted {
+fn partition_of_call(record: &Record, policy: Option<&Policy>) -> Untrusted {
     let policy = policy.filter(|_| record.error_code.is_none()).and_then(|policy| policy.arn.as_ref());
     let of_arn = policy.and_then(partition_of_arn).or_else(|| partition_of_arn(record.user_identity.arn.as_ref()?));
-    of_arn.unwrap_or_else(|| partition_of_region(record.aws_region.as_ref()).into())
+    of_arn.unwrap_or_else(|| partition(record.aws_region.as_ref()).into())
 }
 
 fn partition_of_arn(arn: &Untrusted) -> Option<Untrusted> {
     arn.part(|arn| arn.split(':').nth(1).filter(|partition| !partition.is_empty()))
-}
-
-fn partition_of_region(region: Option<&Untrusted>) -> &'static str {
-    let is_in = |prefix: &str| region.is_some_and(|region| region.test(|region| region.starts_with(prefix)));
-    let partitions = [("us-gov-", "aws-us-gov"), ("cn-", "aws-cn"), ("eusc-", "aws-eusc")];
-    partitions.into_iter().find(|(prefix, _)| is_in(prefix)).map_or("aws", |(_, partition)| partition)
 }
 
 /// The actor's ARN if the actor is the entity.

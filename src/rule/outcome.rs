@@ -60,6 +60,21 @@ impl Grade {
 }
 
 impl Outcome {
+    pub const ALL: [Outcome; 6] =
+        [Outcome::Quarantined, Outcome::Failed, Outcome::Removed, Outcome::Denied, Outcome::Enforced, Outcome::Exposed];
+
+    /// As the alert spells it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Outcome::Quarantined => "quarantined",
+            Outcome::Failed => "failed",
+            Outcome::Removed => "removed",
+            Outcome::Denied => "denied",
+            Outcome::Enforced => "enforced",
+            Outcome::Exposed => "exposed",
+        }
+    }
+
     /// A one-line summary. `key` is the exposed access key, as far as a title has room for it.
     pub fn title(self, kind: EntityType, name: &str, account: &str, key: Option<&Untrusted>) -> String {
         match self {
@@ -97,17 +112,9 @@ impl Serialize for Grade {
     }
 }
 
-/// As the alert spells it.
 impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Outcome::Quarantined => "quarantined",
-            Outcome::Failed => "failed",
-            Outcome::Removed => "removed",
-            Outcome::Denied => "denied",
-            Outcome::Enforced => "enforced",
-            Outcome::Exposed => "exposed",
-        })
+        f.write_str(self.as_str())
     }
 }
 

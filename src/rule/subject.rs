@@ -81,7 +81,7 @@ impl EntityType {
         }
     }
 
-    /// The same for any of the verbs that rules know.
+    /// [`EntityType::of_call`] for any verb that the rules know.
     fn of_any_call(record: &Record) -> Option<EntityType> {
         ["Attach", "Put", "Detach", "Delete"].into_iter().find_map(|verb| EntityType::of_call(record, verb))
     }

@@ -132,8 +132,8 @@ impl Content {
         self.packed() == Some(Packed::Utf16)
     }
 
-    /// Whether the rest of the file need not be read: nothing can be found in it.
-    pub fn is_hopeless(&self, is_gzip: bool) -> Result<(), Fault> {
+    /// An error if nothing can be found in the rest of the file.
+    pub fn check_readable(&self, is_gzip: bool) -> Result<(), Fault> {
         if self.head.len() < ARCHIVE_BYTES {
             return Ok(());
         }
@@ -144,8 +144,8 @@ impl Content {
         }
     }
 
-    /// Whether it has the beginning of documents.
-    pub fn begins_like_json(&self, is_gzip: bool) -> Result<(), Fault> {
+    /// An error unless it has the beginning of documents.
+    pub fn check_beginning(&self, is_gzip: bool) -> Result<(), Fault> {
         match self.packed() {
             Some(packed) => Err(Fault::Packed(packed)),
             None if matches!(self.first, None | Some(b'{' | b'[' | b'"')) => Ok(()),
@@ -153,9 +153,9 @@ impl Content {
         }
     }
 
-    /// Whether it has the beginning and the end of documents, and records.
-    pub fn is_whole(&self, is_gzip: bool) -> Result<(), Fault> {
-        self.begins_like_json(is_gzip)?;
+    /// An error unless it has the beginning and the end of documents, and records.
+    pub fn check_whole(&self, is_gzip: bool) -> Result<(), Fault> {
+        self.check_beginning(is_gzip)?;
         match (self.first, self.last) {
             (None, _) | (_, None) => Err(Fault::Empty),
             (_, Some(b'}' | b']')) | (Some(b'"'), Some(b'"')) if self.is_log() || self.is_empty_list() => Ok(()),

@@ -66,7 +66,7 @@ impl Unwrapping<'_> {
 
     fn value(&mut self, text: &str, envelopes: u32) -> Verdict {
         // What is no part of an envelope is known to have a needle, or what may be one.
-        if envelopes > 0 && !self.needles.found_in(text.as_bytes()) {
+        if envelopes > 0 && !self.needles.may_be_in(text.as_bytes()) {
             return Verdict::Irrelevant;
         }
         let verdict = match text.as_bytes().first() {
@@ -79,7 +79,7 @@ impl Unwrapping<'_> {
         match verdict {
             Some(Verdict::Judged) => Verdict::Judged,
             // An escape may have looked like one of a needle.
-            _ if self.needles.written_in(text.as_bytes()) => Verdict::Other,
+            _ if self.needles.are_in(text.as_bytes()) => Verdict::Other,
             _ => Verdict::Irrelevant,
         }
     }
@@ -118,7 +118,7 @@ impl Unwrapping<'_> {
     }
 
     fn has_needle(&self, value: &RawValue) -> bool {
-        self.needles.found_in(value.get().as_bytes()) && self.needles.written_in(value.get().as_bytes())
+        self.needles.may_be_in(value.get().as_bytes()) && self.needles.are_in(value.get().as_bytes())
     }
 
     fn record(&mut self, text: &str, fields: &Fields<'_>) -> Verdict {
@@ -167,7 +167,7 @@ fn is_repeated(value: &RawValue, records: &[Record], needles: &Needles) -> bool 
         }
     }
     let is_repeated =
-        |text: &str| !needles.found_in(text.as_bytes()) || records.iter().any(|record| record.raw.contains(text));
+        |text: &str| !needles.may_be_in(text.as_bytes()) || records.iter().any(|record| record.raw.contains(text));
     serde_json::from_str(value.get()).is_ok_and(|value| all(&value, &is_repeated))
 }
 

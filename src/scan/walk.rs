@@ -246,7 +246,7 @@ impl<'n> Walk<'n> {
             Captured::TooLarge => true,
             Captured::Text(frame) => {
                 let is_of_cloudwatch = find(&frame, b"\"subscriptionFilters\"").is_some();
-                self.needles.written_in(&frame) && !(is_of_cloudwatch && memchr(b'{', &frame[1..]).is_none())
+                self.needles.are_in(&frame) && !(is_of_cloudwatch && memchr(b'{', &frame[1..]).is_none())
             }
         };
     }

@@ -64,7 +64,7 @@ pub struct Calls {
     pub found: usize,
 }
 
-/// As many calls are in memory, about 40 MB.
+/// The most calls kept in memory, about 40 MB.
 pub const IN_MEMORY: usize = 250_000;
 
 impl Calls {

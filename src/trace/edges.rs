@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     json::Fields,
-    trail::{key::is_account_id, record::Record},
+    trail::{key::is_account_id, partition::partition, record::Record},
     untrusted::Untrusted,
 };
 
@@ -83,7 +83,11 @@ impl Edge {
                 return None;
             }
             let name = Untrusted::new(name.filter(|name| !name.is_empty())?);
-            Identity::CreatedUser { partition: partition(record), account_id: account_id.to_owned(), name }
+            Identity::CreatedUser {
+                partition: partition(record.aws_region.as_ref()),
+                account_id: account_id.to_owned(),
+                name,
+            }
         };
         let via = Via {
             kind: if issues { "issued" } else { "created" },
@@ -92,18 +96,5 @@ impl Edge {
             event_time: record.event_time,
         };
         Some(Edge { caller: Caller::of(record), gives, via })
-    }
-}
-
-/// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference-arns.html>
-fn partition(record: &Record) -> &'static str {
-    let is_in =
-        |start: &str| record.aws_region.as_ref().is_some_and(|region| region.test(|region| region.starts_with(start)));
-    if is_in("us-gov-") {
-        "aws-us-gov"
-    } else if is_in("cn-") {
-        "aws-cn"
-    } else {
-        "aws"
     }
 }

@@ -29,7 +29,7 @@ pub struct Traced {
 /// The traced identities, and whose a call is.
 #[derive(Debug, Default)]
 pub struct Identities {
-    /// Parents stand before their children.
+    /// Parents come before their children.
     pub list: Vec<Traced>,
     keys: HashMap<Untrusted, usize>,
     /// Users, sessions and roles by their ARN.
@@ -205,7 +205,7 @@ impl Identities {
     }
 
     /// The keys that are traced, by their [numbers](KeyIds::number). `None` if calls without these are traced too.
-    pub fn keys_alone(&self) -> Option<HashSet<u32>> {
+    pub fn only_keys(&self) -> Option<HashSet<u32>> {
         self.list
             .iter()
             .map(|traced| match &traced.identity {

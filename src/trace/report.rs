@@ -214,7 +214,7 @@ impl Report {
     }
 }
 
-/// Parents stand before their children.
+/// Parents come before their children.
 fn identity_rows(identities: &Identities, timeline: &Timeline, counts: Vec<IdentityCount>) -> Vec<IdentityRow> {
     let text = |id: TextId| timeline.text(id).clone();
     let rows = identities.list.iter().zip(counts);

@@ -1,7 +1,7 @@
 //! Which function alerts an incident if several could, and how soon.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     sync::Mutex,
     time::{Duration, SystemTime},
 };
@@ -320,12 +320,42 @@ async fn a_loop_of_attaching_and_detaching_is_bounded() {
     assert_eq!(of_user("ci-deploy").iter().filter(announces).count(), 1);
     let (_, metrics) = function.log_and_metrics();
     assert!(metrics["MatchesFlooded"] > 0, "{metrics:?}");
+
+    // A redelivery: of one key, some matches are of alerted incidents, and others are beyond the bound.
+    let mut function = Function::start(&account);
+    assert!(failed_items(&function.invoke(&delivery(&account, &keys)).unwrap()).is_empty());
+    account.alerts(0).await;
+    let log = function.log();
+    let keys_of = |level: &str, start: &str| -> BTreeSet<String> {
+        let lines = log.iter().filter(|line| line.level() == level && line.message().starts_with(start));
+        lines.map(|line| line.field("dedup_key").to_string()).filter(|key| key.contains("by-hand")).collect()
+    };
+    for suppressed in [keys_of("INFO", "Suppressed match"), keys_of("WARN", "Suppressed match: its entity has reached")]
+    {
+        assert_eq!(suppressed.len(), 1, "{log:#?}");
+    }
+    assert_eq!(keys_of("WARN", "Suppressed further").len(), 1);
+}
+
+const UNAVAILABLE: Fault =
+    Fault::Answer(500, r#"{"__type":"com.amazonaws.dynamodb.v20120810#InternalServerError","message":"x"}"#);
+
+#[tokio::test]
+async fn after_three_failures_in_a_row_the_table_is_not_asked_again() {
+    let account = Account::new().await;
+    put_quarantines(&account, "five", 5).await;
+    let wire = Wire::new(&account.endpoint, |seen| if seen.operation == "GetItem" { UNAVAILABLE } else { Fault::None });
+    let mut function = Function::start_on(&account, &wire);
+    assert!(failed_items(&function.invoke(&delivery(&account, &[&key("five")])).unwrap()).is_empty());
+    let alerts = account.alerts(5).await;
+    assert!(alerts.iter().all(|alert| alert["dedupDegraded"] == true));
+    // Each of three calls has three attempts.
+    assert_eq!(wire.seen("GetItem").len(), 9);
+    assert!(function.log().iter().any(|line| line.message().contains("for the rest of this invocation")));
 }
 
 #[tokio::test]
 async fn after_a_failed_call_to_the_table_the_next_match_asks_it_again() {
-    const UNAVAILABLE: Fault =
-        Fault::Answer(500, r#"{"__type":"com.amazonaws.dynamodb.v20120810#InternalServerError","message":"x"}"#);
     let account = Account::new().await;
     put_quarantines(&account, "three", 3).await;
     // All attempts of the first match fail.

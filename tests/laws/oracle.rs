@@ -125,7 +125,7 @@ impl Oracle {
         // A record in a string may have had the needle in a duplicate field.
         let is_judged = records.iter().any(has_needle) || self.is_in_string && !records.is_empty();
         self.has_other |= has_needle(&value) && !is_judged && !has_insight(&value);
-        self.is_doubtful |= HINTS.found_in(text.as_bytes()) && !is_plain(&value);
+        self.is_doubtful |= HINTS.may_be_in(text.as_bytes()) && !is_plain(&value);
         self.found.extend(records.into_iter().filter(is_match));
     }
 

@@ -10,7 +10,9 @@ pub mod wire;
 
 use std::{
     collections::BTreeMap,
-    env, fs,
+    env,
+    ffi::OsString,
+    fs,
     io::{BufRead, BufReader, Write},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
@@ -33,6 +35,12 @@ pub const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The timeout begins when the function receives the invocation.
 const SLOW_START: Duration = Duration::from_secs(30);
+
+/// Where `make coverage` counts.
+pub fn coverage() -> Option<(&'static str, OsString)> {
+    const FILE: &str = "LLVM_PROFILE_FILE";
+    env::var_os(FILE).map(|file| (FILE, file))
+}
 
 /// A running function.
 pub struct Function {
@@ -85,6 +93,7 @@ impl Function {
         all.extend(variables.iter().copied());
         let mut process = Command::new(function_binary())
             .env_clear()
+            .envs(coverage())
             .envs(all)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())

@@ -12,7 +12,11 @@ use quarantine_alert::{
 use serde_json::{Value, value::RawValue};
 use time::OffsetDateTime;
 
-use crate::{args::ExplainArgs, output::Output, status::Status};
+use crate::{
+    args::{Color, ExplainArgs},
+    output::Output,
+    status::Status,
+};
 
 /// A value of the record is cut to this length.
 const MAX_CHARS: usize = 200;
@@ -45,7 +49,7 @@ pub fn run(arguments: &ExplainArgs) -> anyhow::Result<Status> {
         }
     }
     let summary = Rules::all().judge(record).map_or("No rule matches.\n".into(), |matched| summary(&matched));
-    Output::of_text()?.write_text(&(summary + &explanation))?;
+    Output::stdout(Color::Auto).write_text(&(summary + &explanation))?;
     Ok(if is_match { Status::Match } else { Status::NoMatch })
 }
 

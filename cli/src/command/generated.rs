@@ -6,7 +6,7 @@ use anyhow::Context;
 use clap::CommandFactory;
 
 use crate::{
-    args::{Arguments, CompletionsArgs, ManArgs},
+    args::{Arguments, Color, CompletionsArgs, ManArgs},
     output::Output,
     status::Status,
 };
@@ -18,7 +18,7 @@ use crate::{
 pub fn completions(arguments: &CompletionsArgs) -> anyhow::Result<Status> {
     let mut script = Vec::new();
     clap_complete::generate(arguments.shell, &mut Arguments::command(), "quarantine-scan", &mut script);
-    Output::of_text()?.write_text(&String::from_utf8(script)?)?;
+    Output::stdout(Color::Auto).write_text(&String::from_utf8(script)?)?;
     Ok(Status::Done)
 }
 

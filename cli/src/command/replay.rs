@@ -17,7 +17,7 @@ use time::OffsetDateTime;
 use tokio::time::sleep;
 
 use crate::{
-    args::ReplayArgs,
+    args::{Color, ReplayArgs},
     incidents::{FirstMatch, group},
     matches::{Findings, find},
     output::Output,
@@ -55,7 +55,7 @@ pub async fn run(arguments: ReplayArgs) -> anyhow::Result<Status> {
     } else {
         predict(matches, &table, arguments.dedup_period_minutes.duration(), &mut replayed).await
     };
-    Output::of_text()?.write_text(&replayed.lines)?;
+    Output::stdout(Color::Auto).write_text(&replayed.lines)?;
     let alerts = plural(replayed.alerted, "alert");
     let suppressed = plural(replayed.suppressed, "match");
     coverage.report(&if arguments.yes {

@@ -3,7 +3,7 @@
 use quarantine_alert::rule;
 
 use crate::{
-    args::{RulesArgs, RulesFormat},
+    args::{Color, RulesArgs, RulesFormat},
     output::{Output, array, rows},
     status::Status,
 };
@@ -11,7 +11,7 @@ use crate::{
 /// # Errors
 /// The rules cannot be written.
 pub fn run(arguments: &RulesArgs) -> anyhow::Result<Status> {
-    let output = Output::of_text()?;
+    let output = Output::stdout(Color::Auto);
     let text = match arguments.format {
         RulesFormat::Json => array(&rule::ALL)?,
         RulesFormat::Table => {

@@ -159,7 +159,7 @@ impl Sink for Found {
     }
 
     fn select(&self) -> Select {
-        let (keys, files) = (self.identities.keys_alone()?, self.files.clone());
+        let (keys, files) = (self.identities.only_keys()?, self.files.clone());
         Some(Box::new(move |log_file: &LogFile| files.may_have(log_file, &keys)))
     }
 

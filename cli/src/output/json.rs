@@ -1,8 +1,6 @@
 //! JSON in which nothing acts on a terminal.
 
-use std::fmt::Write;
-
-use quarantine_alert::untrusted::acts;
+use quarantine_alert::untrusted::{acts, push_escaped};
 use serde::Serialize;
 
 /// One array, one value per line.
@@ -29,11 +27,7 @@ fn one_line<T: Serialize>(value: &T) -> Result<String, serde_json::Error> {
     for c in text.chars() {
         match c {
             '\n' | '\r' | '\t' => line.push(' '),
-            c if acts(c) => {
-                for unit in c.encode_utf16(&mut [0; 2]) {
-                    let _ = write!(line, "\\u{unit:04x}");
-                }
-            }
+            c if acts(c) => push_escaped(&mut line, c),
             c => line.push(c),
         }
     }

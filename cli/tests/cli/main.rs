@@ -20,7 +20,7 @@ use std::{
 };
 
 use serde_json::{Value, json};
-use support::{gzip, local_aws::Account, local_aws::REGION, log_file, path};
+use support::{coverage, gzip, local_aws::Account, local_aws::REGION, log_file, path};
 
 /// The result of a run.
 #[derive(Debug)]
@@ -45,7 +45,7 @@ impl Run {
 /// The command line in the repository's folder, without environment variables.
 pub fn command(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_quarantine-scan"));
-    command.args(arguments).current_dir(path("")).env_clear().stdin(Stdio::null());
+    command.args(arguments).current_dir(path("")).env_clear().envs(coverage()).stdin(Stdio::null());
     command
 }
 

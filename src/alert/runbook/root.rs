@@ -1,4 +1,4 @@
-//! The response to exposed credentials of root, or of nobody knows whom. Nothing contains root: no quarantine, and no policy of
+//! The response to exposed credentials of root, or of an unknown owner. Nothing contains root: no quarantine, and no policy of
 //! the account.
 //!
 //! <https://docs.aws.amazon.com/IAM/latest/UserGuide/root-user-best-practices.html>

@@ -17,7 +17,7 @@ fn archives_and_utf_16_are_known_from_their_first_bytes() {
         (&tar, "a tar archive"),
     ] {
         for block_bytes in [1, 7, 4096] {
-            let found = content(magic, block_bytes).is_whole(false);
+            let found = content(magic, block_bytes).check_whole(false);
             assert!(
                 matches!(found, Err(Fault::Packed(Packed::Archive { kind: found, .. })) if found == kind),
                 "{kind}: {found:?}"
@@ -46,7 +46,7 @@ fn a_file_of_records_begins_and_ends_like_json() {
         "[]".into(),
     ] {
         for block_bytes in 1..=text.len() {
-            assert!(content(text.as_bytes(), block_bytes).is_whole(false).is_ok(), "{text}");
+            assert!(content(text.as_bytes(), block_bytes).check_whole(false).is_ok(), "{text}");
         }
     }
     for (text, fault) in [
@@ -60,7 +60,7 @@ fn a_file_of_records_begins_and_ends_like_json() {
         ("id,price", "neither gzip nor JSON"),
         (r#"{"eventSource":"#, "ends early"),
     ] {
-        let found = content(text.as_bytes(), 4096).is_whole(false).unwrap_err().to_string();
+        let found = content(text.as_bytes(), 4096).check_whole(false).unwrap_err().to_string();
         assert!(found.contains(fault), "{text}: {found}");
     }
 }
@@ -91,13 +91,13 @@ fn a_file_in_which_nothing_can_be_found_is_not_read_to_its_end() {
         (b"\x7fELF", "neither gzip nor JSON (its first byte is 0x7f)"),
         (b"MZ", "neither gzip nor JSON"),
     ] {
-        let found = content(&padded(magic, ARCHIVE_BYTES), 100).is_hopeless(false).unwrap_err().to_string();
+        let found = content(&padded(magic, ARCHIVE_BYTES), 100).check_readable(false).unwrap_err().to_string();
         assert!(found.contains(fault), "{found}");
         // Its beginning alone is too little to know it.
-        assert!(content(&padded(magic, 100), 100).is_hopeless(false).is_ok());
+        assert!(content(&padded(magic, 100), 100).check_readable(false).is_ok());
     }
     // Text and UTF-16 are searched.
     for text in [b"id,price\n".as_slice(), b"\xff\xfei\x00d\x00"] {
-        assert!(content(&padded(text, ARCHIVE_BYTES), 100).is_hopeless(false).is_ok(), "{text:?}");
+        assert!(content(&padded(text, ARCHIVE_BYTES), 100).check_readable(false).is_ok(), "{text:?}");
     }
 }

@@ -7,15 +7,15 @@ use memchr::memmem::Finder;
 
 use super::Needle;
 
-/// A few needles are found fastest one by one, many at once.
+/// Searches for needles where [`packed`] cannot, and tests whether a text has one.
 pub enum Finders {
     Few(Vec<Finder<'static>>),
     Many(Box<AhoCorasick>),
 }
 
-/// So many passes over a block cost about as much as one for all needles.
+/// Up to this many needles, a pass for each costs about as much as one for all.
 const FEW: usize = 12;
-/// The table of so many needles takes a few megabytes.
+/// A table for this many needles takes a few megabytes.
 const TABLED: usize = 500;
 
 /// A search for a few needles and for escapes in one pass, where the processor has vectors for it. An escape must not cover the

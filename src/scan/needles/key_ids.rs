@@ -22,8 +22,8 @@ impl KeyIds {
         self.0.iter().any(|id| keys.contains(id))
     }
 
-    /// With those of another file.
-    pub fn and(&self, other: &KeyIds) -> KeyIds {
+    /// The keys of both files.
+    pub fn union(&self, other: &KeyIds) -> KeyIds {
         KeyIds(self.0.iter().chain(&other.0).copied().collect::<BTreeSet<_>>().into_iter().collect())
     }
 

@@ -153,7 +153,7 @@ impl<'n> Pass<'n> {
         match (self.fault.take(), &self.look) {
             // The first byte shows more than where the walk had to end.
             (Some(fault @ Fault::MalformedJson { .. }), Some(look)) => {
-                return look.content.begins_like_json(is_gzip).and(Err(fault));
+                return look.content.check_beginning(is_gzip).and(Err(fault));
             }
             (Some(fault), _) => return Err(fault),
             (None, _) => {}
@@ -162,7 +162,7 @@ impl<'n> Pass<'n> {
             self.layers.finish()?;
         }
         self.walk.as_ref().map_or(Ok(()), |walk| walk.finish(last_needle))?;
-        self.look.as_ref().map_or(Ok(()), |look| look.content.is_whole(is_gzip))
+        self.look.as_ref().map_or(Ok(()), |look| look.content.check_whole(is_gzip))
     }
 }
 
@@ -176,9 +176,9 @@ impl Look<'_> {
             self.search.push(block);
         }
         if self.other_bytes.is_some_and(|most| self.content.seen() > most) {
-            self.content.begins_like_json(is_gzip)?;
+            self.content.check_beginning(is_gzip)?;
         }
-        self.content.is_hopeless(is_gzip)
+        self.content.check_readable(is_gzip)
     }
 
     fn findings(&self) -> Findings {
@@ -187,7 +187,7 @@ impl Look<'_> {
             last_hint: self.search.last_hint(),
             is_log: self.content.is_log(),
             records: self.content.records(),
-            begins_like_json: self.content.begins_like_json(true).is_ok(),
+            begins_like_json: self.content.check_beginning(true).is_ok(),
         }
     }
 }

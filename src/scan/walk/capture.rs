@@ -44,7 +44,7 @@ impl Capture {
         };
         let is_wanted = |text: &[u8]| match hints {
             Some(hints) => hints.any_within(place, end),
-            None => needles.found_in(text),
+            None => needles.may_be_in(text),
         };
         let part = &block[begin..];
         if text.is_empty() && !is_wanted(part) {
@@ -54,7 +54,7 @@ impl Capture {
         text.extend_from_slice(part);
         if is_too_large || text.len() > MAX_RECORD_BYTES {
             // Nobody parses it, so an escape that hides no needle must not count.
-            return if has_needle || needles.written_in(&text) { Captured::TooLarge } else { Captured::Nothing };
+            return if has_needle || needles.are_in(&text) { Captured::TooLarge } else { Captured::Nothing };
         }
         if is_whole || is_wanted(&text) { Captured::Text(text) } else { Captured::Nothing }
     }
@@ -73,7 +73,7 @@ impl Capture {
         open.begin = 0;
         if open.text.len() > MAX_RECORD_BYTES {
             open.is_too_large = true;
-            open.has_needle |= needles.written_in(&open.text);
+            open.has_needle |= needles.are_in(&open.text);
             // A needle may begin in it, with an escape for each character.
             open.text.drain(..open.text.len() - MAX_NEEDLE_BYTES * r"\\u0041".len());
         }

@@ -127,7 +127,7 @@ impl Files {
         }
         // Two log files may have one number, and a log file may be searched twice.
         let number = number(log_file);
-        let all = self.keys.get(&number).map_or_else(|| key_ids.clone(), |known| known.and(key_ids));
+        let all = self.keys.get(&number).map_or_else(|| key_ids.clone(), |known| known.union(key_ids));
         self.keys.insert(number, all);
     }
 

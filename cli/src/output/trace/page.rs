@@ -113,9 +113,9 @@ fn work(report: &Report) -> Markup {
         section aria-labelledby="deactivate" {
             h2 id="deactivate" { "First: deactivate keys" }
             @if deactivations.is_empty() {
-                p { "No long-lived key is known that was not deleted. Sessions are in the list below." }
+                p { "Every long-lived key that this trace knows was deleted. Sessions are in the list below." }
             } @else {
-                p { "Whether it is done already is not in these log files. Use credentials of another identity." }
+                p { "These log files may not show whether this was done already. Use credentials of another identity." }
                 @for command in deactivations.iter().take(MAX_WORK) { pre { code.command { (command) } } }
                 (more(deactivations.len(), MAX_WORK))
             }
@@ -129,7 +129,7 @@ fn work(report: &Report) -> Markup {
                     (plural(to_undo.len(), "thing")) " whose removal these log files do not show, the newest first, so that dependent "
                     "things come before what they depend on. Check each before you act: "
                     code { "aws sts get-caller-identity" } " must show the account that the item names, and what you delete may be "
-                    "evidence. If AWS answers that something does not exist, it went with what it belonged to. No command restores a "
+                    "evidence. If AWS answers that something does not exist, it was deleted with the resource that it belonged to. No command restores a "
                     "setting that was overwritten."
                 }
                 ol.undo { @for row in to_undo.iter().take(MAX_WORK) { (item(report, row)) } }

@@ -38,7 +38,7 @@ pub fn verdict(trace: &Trace) -> Vec<String> {
         let time = rfc3339(moment);
         let _ = write!(
             outcome,
-            "; the quarantine came {time}, after {} and before {}",
+            "; the quarantine came at {time}, after {} and before {}",
             plural(before, "call"),
             plural(after, "call")
         );
@@ -51,7 +51,7 @@ pub fn verdict(trace: &Trace) -> Vec<String> {
     });
     let Work { to_undo, own, removed } = Work::of(report);
     sentences.push(match report.left_behind.len() {
-        0 => "It left nothing behind that this program knows.".into(),
+        0 => "This program knows of nothing that it left behind.".into(),
         _ => format!(
             "It left {} to undo; {} had been removed again by the end of these log files.",
             plural(to_undo.len(), "thing"),

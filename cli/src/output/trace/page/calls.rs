@@ -25,8 +25,8 @@ struct Data {
     calls: Vec<Call>,
 }
 
-/// Time, identity, account, region, service, API, outcome, error, address, user agent, resource, event id and log file, as
-/// the script takes them.
+/// Time, identity, account, region, service, API, outcome, error, address, user agent, resource and log file, as the script
+/// takes them; then, outside the array, the event id.
 #[derive(Serialize)]
 struct Call([Option<usize>; 12], Option<String>);
 

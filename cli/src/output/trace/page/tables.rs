@@ -67,7 +67,7 @@ pub fn identities(trace: &Trace, identities: &Identities) -> Markup {
                             (via.event_name.visible(64)) " by " (parent.visible(150)) ", "
                             (via.event_time.map_or("at an unknown time".into(), |time| time.to_string()))
                         }
-                        _ => "your question",
+                        _ => "named on the command line",
                     }
                 }
                 (count(&row.count))
