@@ -59,6 +59,16 @@ pub struct Reader {
     too_slow: Arc<Mutex<Option<S3Object>>>,
 }
 
+/// How an object is read.
+pub struct Job {
+    pub object: S3Object,
+    /// Decides which goes first among objects of one size.
+    pub number: usize,
+    pub passes: Passes,
+    /// Its places among the objects that are open, if these are limited.
+    pub places: Option<Places>,
+}
+
 /// A record that contains a needle, and its share of the memory for records.
 pub struct Candidate {
     pub record: Record,
@@ -96,20 +106,17 @@ impl Reader {
         Reader { bucket, settings, resources, too_slow: Arc::default() }
     }
 
-    /// Scans an object to its end, and sends what `judge` makes of its candidates. `number` decides among objects of one size.
+    /// Scans an object to its end, and sends what `judge` makes of its candidates.
     pub async fn scan<T>(
         &self,
-        object: S3Object,
-        (number, passes): (usize, Passes),
-        places: Option<Places>,
+        job: Job,
         needles: &Needles,
         judge: impl Fn(&Arc<LogFile>, Candidate) -> Option<T>,
         out: &Sender<T>,
     ) -> (Arc<LogFile>, FileEnd) {
-        let handling = object.handling();
-        let mut log_file = Arc::new(LogFile::S3(object.clone()));
-        let mut reading = self.read(object, number, needles, passes);
-        reading.places = places;
+        let handling = job.object.handling();
+        let mut log_file = Arc::new(LogFile::S3(job.object.clone()));
+        let mut reading = self.read(job, needles);
         let end = loop {
             match reading.next().await {
                 Next::End(end) => break end,
@@ -161,7 +168,8 @@ impl Reader {
         let identity = Identity::of(matched);
         let needles = identity.needles();
         let mut gathering = Gathering::default();
-        let mut reading = self.read(object.clone(), 0, &needles, Passes::One);
+        let job = Job { object: object.clone(), number: 0, passes: Passes::One, places: None };
+        let mut reading = self.read(job, &needles);
         reading.is_related = true;
         loop {
             match reading.next().await {
@@ -171,13 +179,14 @@ impl Reader {
         }
     }
 
-    fn read<'n>(&self, object: S3Object, number: usize, needles: &'n Needles, passes: Passes) -> Reading<'n> {
+    fn read<'n>(&self, job: Job, needles: &'n Needles) -> Reading<'n> {
+        let Job { object, number, passes, places } = job;
         Reading {
             reader: self.clone(),
             object,
             number,
             is_related: false,
-            places: None,
+            places,
             scan: TwoPass::new(needles, self.settings, passes),
             slice: None,
             records: VecDeque::new(),

@@ -10,7 +10,7 @@ use tokio::{
 use crate::{
     engine::{
         error::FileEnd,
-        reader::{Candidate, Reader},
+        reader::{Candidate, Job, Reader},
         resources::Places,
     },
     rule::{Match, Rules},
@@ -78,14 +78,14 @@ impl Scanner {
         if object.size.is_some_and(|size| size > LARGE_BYTES) {
             places.push(self.large.acquire_owned().await.ok());
         }
-        let places = Places::new(places, self.aside);
+        let places = Some(Places::new(places, self.aside));
         let started = Instant::now();
         let judge = |log_file: &Arc<LogFile>, candidate: Candidate| {
             let matched = Box::new(self.detector.rules.judge(candidate.record)?);
             Some(FromScan::Match { scan, log_file: log_file.clone(), matched, memory: candidate.memory })
         };
-        let (_, end) =
-            self.reader.scan(object, (scan, Passes::Two), Some(places), &self.detector.needles, judge, &self.out).await;
+        let job = Job { object, number: scan, passes: Passes::Two, places };
+        let (_, end) = self.reader.scan(job, &self.detector.needles, judge, &self.out).await;
         let milliseconds = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
         // Nothing receives it after the invocation's time has ended.
         let _ = self.out.send(FromScan::End { scan, end, milliseconds }).await;

@@ -5,7 +5,7 @@ use std::{collections::HashMap, sync::Arc};
 use quarantine_alert::{
     engine::{
         error::FileEnd,
-        reader::{Candidate, KEPT_BYTES, Reader},
+        reader::{Candidate, Job, KEPT_BYTES, Reader},
     },
     scan::Passes,
     trail::log_file::{LogFile, S3Object},
@@ -77,6 +77,7 @@ async fn read<T>(target: usize, reader: &Reader, feed: &Feed<T>, object: S3Objec
     let is_kept = object.size.is_some_and(|bytes| bytes <= KEPT_BYTES as u64);
     let passes = if feed.finds_much && !is_kept { Passes::One } else { Passes::Two };
     let judge = |log_file: &Arc<LogFile>, candidate: Candidate| feed.candidate(log_file, candidate.record);
-    let (log_file, end) = reader.scan(object, (target, passes), None, &feed.needles, judge, &feed.out).await;
+    let job = Job { object, number: target, passes, places: None };
+    let (log_file, end) = reader.scan(job, &feed.needles, judge, &feed.out).await;
     feed.send(FromSource::End { target, log_file, end }).await;
 }
