@@ -63,8 +63,9 @@ trace-demo:
 	@cargo build --locked --quiet
 	@target/debug/quarantine-scan trace AKIAIOSFODNN7EXAMPLE events/trace || test $$? -eq 1
 
+# Not -p: the same features as for both programs, so that nothing is compiled again for the other.
 demo: local
-	cargo build --locked
+	cargo build --locked --bin quarantine-alert
 	@$(PYTHON) tools/demo.py $(BOOTSTRAP)
 
 # Many tests wait for a timeout of the function, so more threads than cores save time.
@@ -82,7 +83,7 @@ coverage: local .tools/llvm-cov/bin/cargo-llvm-cov
 	cargo install --quiet --locked --version 0.9.1 --root .tools/llvm-cov cargo-llvm-cov
 
 invoke: local
-	cargo build --locked
+	cargo build --locked --bin quarantine-alert
 	@$(PYTHON) tools/invoke.py $(BOOTSTRAP) $(EVENT)
 
 bench: benches
