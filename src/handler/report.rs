@@ -38,8 +38,9 @@ pub(super) struct Report {
     from_queue: bool,
     items: Vec<ItemReport>,
     counts: Counts,
-    /// By dedup key, and whether they were beyond the flood bound, the suppressed matches after the first.
-    repeats: HashMap<(String, bool), u64>,
+    suppressed: Repeats,
+    /// Beyond the flood bound.
+    flooded: Repeats,
 }
 
 /// At most this many failures of an item are named. A message may have thousands of bad parts.
@@ -57,9 +58,36 @@ struct ItemReport {
     failures: Vec<Failure>,
 }
 
+/// By dedup key, the number of matches after the first. There may be thousands, so they are counted instead of logged.
+#[derive(Default)]
+struct Repeats(HashMap<String, u64>);
+
+impl Repeats {
+    fn is_first(&mut self, dedup_key: &str) -> bool {
+        if let Some(repeats) = self.0.get_mut(dedup_key) {
+            *repeats += 1;
+            return false;
+        }
+        if self.0.len() < MAX_KEYS {
+            self.0.insert(dedup_key.to_owned(), 0);
+        }
+        true
+    }
+
+    fn after_the_first(&self) -> impl Iterator<Item = (&String, &u64)> {
+        self.0.iter().filter(|(_, repeats)| **repeats > 0)
+    }
+}
+
 impl Report {
     pub fn new(from_queue: bool) -> Report {
-        Report { from_queue, items: Vec::new(), counts: Counts::default(), repeats: HashMap::new() }
+        Report {
+            from_queue,
+            items: Vec::new(),
+            counts: Counts::default(),
+            suppressed: Repeats::default(),
+            flooded: Repeats::default(),
+        }
     }
 
     /// Adds an item and returns its number.
@@ -125,14 +153,14 @@ impl Report {
         match settled {
             Ok(Acknowledged::Suppressed) => {
                 self.counts.matches_suppressed += 1;
-                if self.is_first(dedup_key, false) {
+                if self.suppressed.is_first(dedup_key) {
                     info!(dedup_key, origin = origin(), "Suppressed match: its incident is alerted.");
                 }
             }
             Ok(Acknowledged::Flooded) => {
                 self.counts.matches_suppressed += 1;
                 self.counts.matches_flooded += 1;
-                if self.is_first(dedup_key, true) {
+                if self.flooded.is_first(dedup_key) {
                     warn!(
                         dedup_key,
                         origin = origin(),
@@ -167,20 +195,6 @@ impl Report {
         self.items[item].put_aside += 1;
     }
 
-    /// Whether this is the first match of its key that was suppressed in this way. The others are counted, since there may be
-    /// thousands.
-    fn is_first(&mut self, dedup_key: &str, is_flooded: bool) -> bool {
-        let kind = (dedup_key.to_owned(), is_flooded);
-        if let Some(repeats) = self.repeats.get_mut(&kind) {
-            *repeats += 1;
-            return false;
-        }
-        if self.repeats.len() < MAX_KEYS {
-            self.repeats.insert(kind, 0);
-        }
-        true
-    }
-
     /// The answer to the trigger. Unless it is a queue, the runtime logs the first failure.
     pub fn answer(mut self, function_name: &str) -> Result<Response, Failure> {
         // The deadline interrupted the match that was being handled.
@@ -195,12 +209,11 @@ impl Report {
                 self.fail(item, Failure::PutAside(put_aside));
             }
         }
-        for ((dedup_key, is_flooded), matches) in self.repeats.iter().filter(|(_, repeats)| **repeats > 0) {
-            if *is_flooded {
-                warn!(dedup_key, matches, "Suppressed further matches beyond the alerts of this period.");
-            } else {
-                info!(dedup_key, matches, "Suppressed further matches whose incident is alerted.");
-            }
+        for (dedup_key, matches) in self.suppressed.after_the_first() {
+            info!(dedup_key, matches, "Suppressed further matches whose incident is alerted.");
+        }
+        for (dedup_key, matches) in self.flooded.after_the_first() {
+            warn!(dedup_key, matches, "Suppressed further matches beyond the alerts of this period.");
         }
         self.log_counts(function_name);
         let mut response = SqsBatchResponse::default();
