@@ -176,7 +176,7 @@ impl Needles {
     }
 }
 
-/// What may be a part of a wanted record.
+/// A sign of a wanted record.
 enum Hint {
     Needle,
     Escape,

@@ -42,7 +42,7 @@ fn a_chunk_of_empty_members_yields_as_well() {
         assert!(matches!(end, Err(Unread::NotALogFile(Fault::Empty))), "{end:?}");
     }
 }
-/// What came out of a scan, and what it read.
+/// How often a scan asked for its source, and what it found.
 struct Scan {
     feeds: usize,
     reopened: usize,

@@ -16,7 +16,7 @@ pub struct Listed(Arc<Mutex<Known>>);
 
 #[derive(Default)]
 enum Known {
-    /// What a listing has found so far.
+    /// The listing has not ended.
     Some(Vec<S3Object>),
     All(Vec<S3Object>),
     #[default]
