@@ -221,3 +221,42 @@ fn resource_arns(fields: &Fields<'_>) -> Vec<Untrusted> {
     };
     resources.iter().filter_map(arn).map(Untrusted::new).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn call(record: &Value) -> Call {
+        Call::of(&Record::parse(record.to_string().as_bytes()).unwrap(), 0).unwrap()
+    }
+
+    #[test]
+    fn either_of_two_fields_shows_a_data_event() {
+        for (fields, is_data_event) in [
+            (json!({}), false),
+            (json!({ "eventCategory": "Management", "managementEvent": true }), false),
+            (json!({ "eventCategory": "Data" }), true),
+            (json!({ "managementEvent": false }), true),
+        ] {
+            assert_eq!(call(&fields).is_data_event, is_data_event, "{fields}");
+        }
+    }
+
+    #[test]
+    fn a_call_is_about_what_it_left_then_its_resources_then_its_parameters() {
+        let mut record = json!({
+            "eventSource": "iam.amazonaws.com", "eventName": "CreateUser", "recipientAccountId": "123456789012",
+            "requestParameters": { "userName": "mallory" }, "resources": [{ "ARN": "arn:aws:iam::123456789012:user/x" }],
+        });
+        let about = |record: &Value| call(record).resources.iter().map(|text| text.visible(99)).collect::<Vec<_>>();
+        assert_eq!(about(&record), ["mallory"]);
+        record["eventName"] = json!("GetUser");
+        assert_eq!(about(&record), ["arn:aws:iam::123456789012:user/x"]);
+        record["resources"] = Value::Null;
+        assert_eq!(about(&record), ["mallory"]);
+        record["requestParameters"] = Value::Null;
+        assert!(about(&record).is_empty());
+    }
+}

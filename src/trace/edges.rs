@@ -98,3 +98,45 @@ impl Edge {
         Some(Edge { caller: Caller::of(record), gives, via })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn edge(record: &Value) -> Option<Edge> {
+        Edge::of(&Record::parse(record.to_string().as_bytes()).unwrap())
+    }
+
+    /// Directories, databases and file servers have users too.
+    #[test]
+    fn only_users_of_iam_are_identities() {
+        let created = |source: &str| {
+            json!({
+                "eventSource": source, "eventName": "CreateUser", "recipientAccountId": "123456789012",
+                "requestParameters": { "userName": "mallory" }, "responseElements": { "user": { "userName": "mallory" } },
+            })
+        };
+        assert!(edge(&created("iam.amazonaws.com")).is_some());
+        for other in ["transfer.amazonaws.com", "elasticache.amazonaws.com", "identitystore.amazonaws.com", ""] {
+            assert!(edge(&created(other)).is_none(), "{other}");
+        }
+    }
+
+    /// The limit of memory rests on it.
+    #[test]
+    fn its_size_is_that_of_its_texts_and_little_more() {
+        let long = |end: &str| "x".repeat(10_000) + end;
+        let edge = edge(&json!({
+            "eventSource": "sts.amazonaws.com", "eventName": "AssumeRole",
+            "userIdentity": {
+                "type": "IAMUser", "userName": long("user"), "accountId": "123456789012", "accessKeyId": long("key"), "arn": long("arn"),
+                "sessionContext": { "sessionIssuer": { "arn": long("issuer") } },
+            },
+            "responseElements": { "credentials": { "accessKeyId": "ASIAIOSFODNN7EXAMPLE" } },
+        }));
+        let bytes = edge.unwrap().bytes();
+        assert!((40_000..42_000).contains(&bytes), "{bytes}");
+    }
+}

@@ -187,6 +187,33 @@ mod tests {
     }
 
     #[test]
+    fn a_call_of_the_same_name_in_another_service_leaves_and_undoes_nothing() {
+        for (name, source, is_known) in [
+            ("CreateUser", "iam.amazonaws.com", true),
+            ("CreateUser", "transfer.amazonaws.com", false),
+            ("DeleteUser", "iam.amazonaws.com", true),
+            ("DeleteUser", "transfer.amazonaws.com", false),
+        ] {
+            let call = record(&json!({
+                "eventSource": source, "eventName": name, "requestParameters": { "userName": "mallory" },
+            }));
+            let found = made(&call, &Fields::of(&call.raw).unwrap()).len() + Undoing::of(&call).len();
+            assert_eq!(found > 0, is_known, "{source} {name}");
+        }
+    }
+
+    /// The limit of memory rests on it.
+    #[test]
+    fn its_size_is_that_of_its_texts_and_little_more() {
+        let undoing = record(&json!({
+            "eventSource": "iam.amazonaws.com", "eventName": "DeleteUser", "userIdentity": { "arn": "a".repeat(20_000) },
+            "requestParameters": { "userName": "x".repeat(10_000) },
+        }));
+        let [undoing] = &Undoing::of(&undoing)[..] else { panic!() };
+        assert!((30_000..31_000).contains(&undoing.bytes()), "{}", undoing.bytes());
+    }
+
+    #[test]
     fn a_command_has_only_plain_values_and_is_safe_to_paste() {
         let hostile = record(&json!({
             "eventSource": "iam.amazonaws.com", "eventName": "CreateUser",

@@ -192,6 +192,15 @@ mod tests {
     }
 
     #[test]
+    fn a_file_that_cannot_be_read_is_an_error_and_not_the_end() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let only_written = File::options().write(true).open(file.path()).unwrap();
+        let order = |a: &u64, b: &u64| a.cmp(b);
+        assert!(Run::open(file.as_file()).unwrap().head(&order).unwrap().is_none());
+        assert!(Run::<u64>::open(&only_written).unwrap().head(&order).is_err());
+    }
+
+    #[test]
     fn a_full_disk_is_an_error() {
         let mut sorter = Sorter::new(2, || Err(io::Error::from(io::ErrorKind::StorageFull)));
         sorter.push(1, u64::cmp).unwrap();

@@ -185,6 +185,43 @@ fn what_an_addendum_replaces_proves_nothing() {
 }
 
 #[test]
+fn a_depth_limits_the_steps() {
+    for (depth, identities) in [(&["--no-follow"][..], 1), (&["--depth", "1"], 4), (&["--depth", "2"], 6), (&[], 8)] {
+        let (result, _) = trace(&[&["AKIAIOSFODNN7EXAMPLE", "events/trace"], depth].concat());
+        assert_eq!(result["identities"].as_array().unwrap().len(), identities, "{depth:?}");
+    }
+}
+
+/// What the key made again is still there, however often it was removed before.
+#[test]
+fn only_a_removal_after_the_last_making_counts() {
+    let record = |id: u32, time: Option<&str>, name: &str, key: &str| {
+        json!({
+            "eventID": id.to_string(), "eventTime": time, "eventSource": "iam.amazonaws.com", "eventName": name,
+            "userIdentity": { "type": "IAMUser", "accessKeyId": key, "accountId": "123456789012" },
+            "recipientAccountId": "123456789012", "requestParameters": { "userName": "mallory" },
+        })
+    };
+    let (key, admin) = ("AKIAIOSFODNN7EXAMPLE", "AKIAADMINADMINADMIN1");
+    let made = |id, time| record(id, Some(time), "CreateUser", key);
+    let mut records = vec![
+        made(1, "2026-11-24T03:00:00Z"),
+        record(2, Some("2026-11-24T03:01:00Z"), "DeleteUser", admin),
+        made(3, "2026-11-24T03:02:00Z"),
+        record(4, None, "DeleteUser", admin),
+    ];
+    let removed_at = |records: &[Value]| {
+        let traced = scan_stream(&["trace", key, "-", "--format", "json"], &stored(records));
+        let result: Value = serde_json::from_str(&traced.stdout).unwrap();
+        assert_eq!(result["leftBehind"].as_array().unwrap().len(), 1, "{result}");
+        result["leftBehind"][0]["removedAt"].clone()
+    };
+    assert_eq!(removed_at(&records), Value::Null);
+    records.push(record(5, Some("2026-11-24T03:03:00Z"), "DeleteUser", admin));
+    assert_eq!(removed_at(&records), "2026-11-24T03:03:00Z");
+}
+
+#[test]
 fn what_is_no_identity_is_refused_and_one_without_calls_says_so() {
     let refused = scan(&["trace", "ci-deploy", ATTACK]);
     assert_eq!(refused.status, Some(2));

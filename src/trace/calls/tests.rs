@@ -58,3 +58,26 @@ fn an_event_id_is_shown_as_it_was_logged() {
     }
     assert!(size_of::<Row>() <= 160, "{}", size_of::<Row>());
 }
+
+/// The limit of memory rests on it.
+#[test]
+fn their_size_is_that_of_their_texts_and_what_was_left() {
+    let mut calls = Calls::new(tempfile::tempfile);
+    let create = |user: &str| {
+        json!({
+            "eventSource": "iam.amazonaws.com", "eventName": "CreateUser", "recipientAccountId": "123456789012",
+            "requestParameters": { "userName": user.repeat(60) },
+        })
+    };
+    let mut before = calls.bytes();
+    for user in ["a", "b", "a"] {
+        let call = Call::of(&Record::parse(create(user).to_string().as_bytes()).unwrap(), 0).unwrap();
+        let [left] = &call.left[..] else { panic!("{user}") };
+        let left = left.id.bytes() + left.undo.as_ref().unwrap().len();
+        calls.add(call, "log-file.json").unwrap();
+        let added = calls.bytes() - before;
+        // Some 100 bytes to manage each, and the texts of the first call. A text that is known takes no more.
+        assert!((left..left + 1500).contains(&added), "{left} {added}");
+        before = calls.bytes();
+    }
+}

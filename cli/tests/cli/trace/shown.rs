@@ -23,6 +23,34 @@ fn json_obeys_its_schema_and_the_timeline_has_every_call() {
     assert_eq!(run(command).stdout, "ok\n");
 }
 
+/// By a plain reading of the record.
+#[test]
+fn a_line_of_the_timeline_has_the_fields_of_its_record() {
+    let records = records();
+    let by_id: BTreeMap<&str, &Value> =
+        records.iter().map(|record| (record["eventID"].as_str().unwrap(), record)).collect();
+    let timeline = scan(&["trace", KEY, ATTACK, "--format", "ndjson"]).stdout;
+    let mut outcomes = BTreeSet::new();
+    for line in timeline.lines() {
+        let line: Value = serde_json::from_str(line).unwrap();
+        let record = by_id[line["eventID"].as_str().unwrap()];
+        for field in ["eventTime", "awsRegion", "eventSource", "eventName", "errorCode", "sourceIPAddress", "userAgent"]
+        {
+            assert_eq!(line[field], record[field], "{field}: {record}");
+        }
+        assert_eq!(line["accountId"], record["recipientAccountId"]);
+        let outcome = match record["errorCode"].as_str() {
+            None => "succeeded",
+            Some("AccessDenied" | "Client.UnauthorizedOperation") => "denied",
+            Some("Client.DryRunOperation") => "dryRun",
+            Some(_) => "failed",
+        };
+        assert_eq!(line["outcome"], outcome, "{record}");
+        outcomes.insert(outcome);
+    }
+    assert!(outcomes.len() >= 3, "{outcomes:?}");
+}
+
 #[test]
 fn what_only_removed_the_attackers_own_things_is_not_to_be_undone() {
     let shown = scan(&["trace", KEY, ATTACK]).stdout;
