@@ -2,9 +2,10 @@
 
 mod gate;
 mod listed;
+mod parts;
 mod reads;
 
-use std::{collections::VecDeque, num::NonZero, sync::Arc, thread};
+use std::{num::NonZero, sync::Arc, thread};
 
 use anyhow::{Context, Error, anyhow};
 use quarantine_alert::{
@@ -30,11 +31,12 @@ use tokio::{
 use super::{
     archived::Archived,
     feed::{Feed, Tally},
-    prefixes::{Dates, Plan, is_of_account, plan},
+    prefixes::{Dates, is_of_account},
 };
 use crate::filter::Filter;
 use gate::Gate;
 use listed::Listed;
+pub use parts::Part;
 use reads::Reads;
 
 /// Memory per object is fixed, so it may inflate to any size.
@@ -42,8 +44,6 @@ const SETTINGS: Settings = Settings { limit_mib: None, other_mib: None, kept_byt
 
 /// At 30 ms each, a tenth of the requests that S3 takes per second for one prefix.
 const LISTINGS_AT_ONCE: usize = 16;
-/// How many objects next to folders are held in memory.
-const MAX_LOOSE: usize = 1000;
 /// How many pages of 1,000 objects the listing may be ahead.
 const PAGES_AHEAD: usize = 100;
 
@@ -63,21 +63,6 @@ pub struct Bucket {
     /// The wanted log files that were listed.
     pub archived: Archived,
     listed: Listed,
-}
-
-/// A part of a bucket, in the order of the keys.
-pub enum Part {
-    Object(S3Object),
-    Folder(String),
-}
-
-impl Part {
-    fn key(&self) -> &str {
-        match self {
-            Part::Object(object) => &object.key,
-            Part::Folder(folder) => folder,
-        }
-    }
 }
 
 impl Bucket {
@@ -156,60 +141,6 @@ impl Bucket {
         errors
     }
 
-    /// Finds the folders that may contain wanted objects, the objects next to them, and what could not be listed.
-    pub async fn parts(&self) -> (Vec<Part>, Vec<Error>) {
-        let mut errors = Vec::new();
-        let mut parts = Vec::new();
-        let mut open = VecDeque::new();
-        let take = |folder: String, open: &mut VecDeque<String>, parts: &mut Vec<Part>| match plan(
-            &folder,
-            &self.filter,
-            self.dates,
-        ) {
-            Plan::Open => open.push_back(folder),
-            Plan::List => parts.push(Part::Folder(folder)),
-            Plan::ListOnly(folders) => parts.extend(folders.into_iter().map(Part::Folder)),
-            Plan::Skip => {}
-        };
-        if self.prefix.is_empty() || self.prefix.ends_with('/') {
-            take(self.prefix.clone(), &mut open, &mut parts);
-        } else {
-            // The beginning of some names, or a folder without its slash.
-            open.push_back(self.prefix.clone());
-        }
-        let mut listings: JoinSet<anyhow::Result<(String, Option<Vec<Page>>)>> = JoinSet::new();
-        loop {
-            while listings.len() < LISTINGS_AT_ONCE
-                && let Some(folder) = open.pop_front()
-            {
-                let bucket = self.clone();
-                listings.spawn(async move {
-                    let pages = bucket.pages(&folder).await?;
-                    Ok((folder, pages))
-                });
-            }
-            let Some(pages) = listings.join_next().await else { break };
-            let pages = match pages.context(BUG).flatten() {
-                Ok((_, Some(pages))) => pages,
-                Ok((folder, None)) => {
-                    parts.push(Part::Folder(folder));
-                    continue;
-                }
-                Err(error) => {
-                    errors.push(error);
-                    continue;
-                }
-            };
-            for Page { objects, archived, folders, .. } in pages {
-                self.set_aside(&archived);
-                parts.extend(objects.into_iter().map(Part::Object));
-                folders.into_iter().for_each(|folder| take(folder, &mut open, &mut parts));
-            }
-        }
-        parts.sort_by(|a, b| a.key().cmp(b.key()));
-        (parts, errors)
-    }
-
     /// Whether the object is wanted, by its key and size.
     pub fn wants(&self, object: &S3Object) -> bool {
         !matches!(object.handling(), Handling::Skip(_)) && !object.is_emptied() && self.asks_for(&object.key)
@@ -233,19 +164,6 @@ impl Bucket {
     /// The listing of everything below a folder.
     pub fn listing(&self, folder: String, after: Option<String>) -> Listing {
         Listing { bucket: self.name.clone(), prefix: folder, after, by_folder: false }
-    }
-
-    /// The folders and objects in a folder. `None` if it has so many objects that they are better listed later.
-    async fn pages(&self, folder: &str) -> anyhow::Result<Option<Vec<Page>>> {
-        let listing = Listing { by_folder: true, ..self.listing(folder.to_owned(), None) };
-        let mut pages: Vec<Page> = Vec::new();
-        while let Some(page) = self.page(&listing, pages.last()).await? {
-            pages.push(page);
-            if pages.iter().map(|page| page.objects.len()).sum::<usize>() > MAX_LOOSE {
-                return Ok(None);
-            }
-        }
-        Ok(Some(pages))
     }
 
     /// The page after the one before.
