@@ -19,7 +19,8 @@ pub(super) fn defanged(text: &str, hosts: Hosts) -> String {
         let end = rest.find(|c| !is_part(c)).unwrap_or(rest.len());
         let (word, after) = rest.split_at(end);
         if let Some(host) = after.strip_prefix("://") {
-            result.extend(word.chars().map(without_t));
+            // The scheme, or a host that looks like one.
+            result.push_str(&word.replace('t', "x").replace('T', "X").replace('.', "[.]"));
             result.push_str("[://]");
             rest = host;
             is_after_scheme = true;
@@ -36,14 +37,6 @@ pub(super) fn defanged(text: &str, hosts: Hosts) -> String {
         is_after_scheme &= next.is_some_and(|c| !c.is_whitespace());
     }
     result
-}
-
-fn without_t(c: char) -> char {
-    match c {
-        't' => 'x',
-        'T' => 'X',
-        c => c,
-    }
 }
 
 fn is_www(word: &str) -> bool {
@@ -81,7 +74,9 @@ mod tests {
                 "phish[.]s3[.]amazonaws[.]com signin[.]amazonaws[.]com/x",
             ),
             ("https://user@evil.example:8080/?q=a.b", "hxxps[://]user@evil[.]example:8080/?q=a[.]b"),
-            ("signin.amazonaws.com://evil.example", "signin.amazonaws.com[://]evil[.]example"),
+            // What looks like a scheme may be a host.
+            ("signin.amazonaws.com://evil.example", "signin[.]amazonaws[.]com[://]evil[.]example"),
+            ("www.evil.example://x", "www[.]evil[.]example[://]x"),
         ] {
             assert_eq!(defanged(text, Hosts::All), expected);
         }
@@ -105,5 +100,6 @@ mod tests {
         }
         assert_eq!(defanged("evil.example/login", Hosts::InUrls), "evil[.]example/login");
         assert_eq!(defanged("http://evil.example", Hosts::InUrls), "hxxp[://]evil[.]example");
+        assert_eq!(defanged("www.evil.example://x", Hosts::InUrls), "www[.]evil[.]example[://]x");
     }
 }

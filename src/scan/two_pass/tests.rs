@@ -147,6 +147,11 @@ fn a_broken_file_is_faulty_only_if_it_may_be_a_log_file() {
     let cut = |stored: &[u8]| stored[..stored.len() - 3].to_vec();
     for (case, stored, is_faulty) in [
         ("a log, cut", cut(log.as_bytes()), true),
+        (
+            "a log with an escape, cut in its record",
+            br#"{"Records":[{"eventSource":"s3.amazonaws.com","x":"\u0041","y":{}"#.to_vec(),
+            true,
+        ),
         ("other JSON, cut", b"{\"a\":[1,".to_vec(), false),
         ("gzip of a log, cut", cut(&gzip(&log)), true),
         ("gzip of a table, cut", cut(&gzip(&table)), false),

@@ -23,3 +23,43 @@ proptest! {
         prop_assert_eq!(walked(text.as_bytes(), size), walked(text.as_bytes(), usize::MAX), "{}", text);
     }
 }
+
+#[test]
+fn brackets_that_do_not_match_are_named_by_their_byte() {
+    for (text, bytes) in [
+        ("{[", 2),
+        (r#"{"Records":[{}}"#, 15),
+        ("[{}]]", 5),
+        (r#"{"a":1}]"#, 8),
+        // Records are parsed, and what is around them need not be.
+        (r#"{"Records":[{}]]"#, 0),
+        (r#"{"a":x}"#, 0),
+    ] {
+        let expected = match bytes {
+            0 => Ok(()),
+            inflated_bytes => Err(Fault::MalformedJson { inflated_bytes }.to_string()),
+        };
+        for size in 1..=text.len() {
+            assert_eq!(walked(text.as_bytes(), size).1, expected, "{text}");
+        }
+    }
+}
+
+/// CloudWatch Logs names the subscription filter there, which may be named after the policy.
+#[test]
+fn a_needle_next_to_a_list_is_a_record_that_was_not_judged_unless_it_is_the_name_of_a_filter() {
+    for (frame, is_judged) in [
+        (r#""a":"thread""#, true),
+        (r#""a":"needle""#, false),
+        (r#""a":{"b":"needle"}"#, false),
+        (r#""subscriptionFilters":["needle"]"#, true),
+        (r#""subscriptionFilters":["a"],"b":{"c":"needle"}"#, false),
+    ] {
+        for text in [format!(r#"{{{frame},"logEvents":[{{"a":"needle"}}]}}"#), format!(r#"{{"logEvents":[],{frame}}}"#)]
+        {
+            for size in 1..=text.len() {
+                assert_eq!(walked(text.as_bytes(), size).1.is_ok(), is_judged, "{text} {size}");
+            }
+        }
+    }
+}
