@@ -77,3 +77,41 @@ fn each_once(numbers: &mut Vec<u32>) {
     numbers.sort_unstable();
     numbers.dedup();
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Fowler, Noll and Vo's test vectors.
+    #[test]
+    fn the_number_of_a_key_is_its_fnv_1a_hash() {
+        for (key, number) in [("", 0x811c_9dc5), ("a", 0xe40c_292c), ("foobar", 0xbf9c_f968)] {
+            assert_eq!(KeyIds::number(key), number);
+        }
+    }
+
+    #[test]
+    fn a_file_may_name_a_hundred_thousand_keys_and_each_of_them_any_number_of_times() {
+        let values = values();
+        let text = |keys: std::ops::Range<u32>| -> String {
+            keys.map(|number| format!(r#"{{"accessKeyId":"AKIA{number}"}},"#)).collect()
+        };
+        let mut seen = Seen::new();
+        let again = text(0..999);
+        for _ in 0..210 {
+            seen.search(&values, again.as_bytes());
+            assert!(seen.0.as_ref().unwrap().len() <= 2 * MAX_KEYS, "memory grows with the file");
+        }
+        let ids = seen.finish().unwrap();
+        assert_eq!(ids.bytes(), 999 * size_of::<u32>());
+        // A few of so many keys have the same number.
+        for (keys, is_known) in [(100_000, true), (100_100, false)] {
+            let mut seen = Seen::new();
+            seen.search(&values, text(0..keys).as_bytes());
+            assert_eq!(seen.finish().is_some(), is_known, "{keys}");
+        }
+        let mut many = Seen::new();
+        many.search(&values, text(0..200_100).as_bytes());
+        assert!(many.0.is_none());
+    }
+}
