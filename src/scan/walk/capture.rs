@@ -79,3 +79,53 @@ impl Capture {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scan::Needle;
+
+    const BLOCK_BYTES: usize = 64 * 1024;
+
+    /// How a text ends that comes in blocks. Until then, it takes no more memory than a record.
+    fn captured(text: &[u8], needles: &Needles) -> &'static str {
+        let mut capture = Capture::default();
+        capture.begin(0, 0);
+        let mut blocks = text.chunks(BLOCK_BYTES);
+        let last = blocks.next_back().unwrap();
+        for block in blocks {
+            capture.carry(block, needles);
+            assert!(capture.0.as_ref().unwrap().text.len() <= MAX_RECORD_BYTES, "memory grows with the text");
+        }
+        match capture.end(last, text.len() as u64, needles, None) {
+            Captured::Nothing => "nothing",
+            Captured::Text(whole) if whole == text => "text",
+            Captured::Text(_) => "part of the text",
+            Captured::TooLarge => "too large",
+        }
+    }
+
+    #[test]
+    fn a_needle_is_found_anywhere_in_a_text_of_any_size() {
+        let needle = "N".repeat(MAX_NEEDLE_BYTES);
+        let escaped = r"\u004e".repeat(MAX_NEEDLE_BYTES);
+        let needles = Needles::new([Needle::new(needle.into()).unwrap()]);
+        for (bytes, found) in [
+            (BLOCK_BYTES, "text"),
+            (3 * BLOCK_BYTES + 1, "text"),
+            (MAX_RECORD_BYTES, "text"),
+            (MAX_RECORD_BYTES + 1, "too large"),
+            (4 * MAX_RECORD_BYTES, "too large"),
+        ] {
+            let mut text = vec![b' '; bytes];
+            assert_eq!(captured(&text, &needles), "nothing", "{bytes}");
+            // At both ends, and half in one block and half in the next.
+            let borders = (1..bytes / BLOCK_BYTES).map(|blocks| blocks * BLOCK_BYTES - escaped.len() / 2);
+            for at in borders.chain([0, bytes - escaped.len()]) {
+                text[at..at + escaped.len()].copy_from_slice(escaped.as_bytes());
+                assert_eq!(captured(&text, &needles), found, "{bytes} {at}");
+                text[at..at + escaped.len()].fill(b' ');
+            }
+        }
+    }
+}
