@@ -52,6 +52,8 @@ fn an_event_id_is_shown_as_it_was_logged() {
         "",
     ];
     let numbers = ids.map(|id| calls.texts.event_id(id.into()));
+    // CloudTrail's take 16 bytes.
+    assert!(numbers[..2].iter().all(|number| matches!(number, EventId::Uuid(_))));
     let timeline = calls.finish().unwrap();
     for (id, number) in ids.into_iter().zip(numbers) {
         assert_eq!(timeline.event_id(number).visible(99), id);
@@ -66,18 +68,19 @@ fn their_size_is_that_of_their_texts_and_what_was_left() {
     let create = |user: &str| {
         json!({
             "eventSource": "iam.amazonaws.com", "eventName": "CreateUser", "recipientAccountId": "123456789012",
-            "requestParameters": { "userName": user.repeat(60) },
+            "requestParameters": { "userName": user.repeat(60) }, "userAgent": "x".repeat(5000),
         })
     };
     let mut before = calls.bytes();
-    for user in ["a", "b", "a"] {
+    // A text is held twice, and one that is known takes no more.
+    for (user, texts) in [("a", 10_000), ("b", 0), ("a", 0)] {
         let call = Call::of(&Record::parse(create(user).to_string().as_bytes()).unwrap(), 0).unwrap();
         let [left] = &call.left[..] else { panic!("{user}") };
         let left = left.id.bytes() + left.undo.as_ref().unwrap().len();
         calls.add(call, "log-file.json").unwrap();
         let added = calls.bytes() - before;
-        // Some 100 bytes to manage each, and the texts of the first call. A text that is known takes no more.
-        assert!((left..left + 1500).contains(&added), "{left} {added}");
+        assert!((left + texts..left + texts + 1500).contains(&added), "{left} {added}");
         before = calls.bytes();
     }
+    assert_eq!(calls.found, 3);
 }
