@@ -109,7 +109,7 @@ mod tests {
     fn a_needle_is_found_anywhere_in_a_text_of_any_size() {
         let needle = "N".repeat(MAX_NEEDLE_BYTES);
         let escaped = r"\u004e".repeat(MAX_NEEDLE_BYTES);
-        let needles = Needles::new([Needle::new(needle.into()).unwrap()]);
+        let needles = Needles::new([Needle::new(needle).unwrap()]);
         for (bytes, found) in [
             (BLOCK_BYTES, "text"),
             (3 * BLOCK_BYTES + 1, "text"),
