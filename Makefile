@@ -153,8 +153,8 @@ gates: local sam checkov
 sql: sql-tools
 	.tools/sql/bin/python tests/sql.py
 
-# Runs on stable Rust, without sanitizers: there is no unsafe code for them to check. An input that fails is kept in fuzz/artifacts, and
-# one that reaches new code in fuzz/corpus.
+# Stable Rust is enough, and sanitizers are off: the project has no unsafe code. Failing inputs go to fuzz/artifacts, and inputs that
+# reach new code to fuzz/corpus.
 fuzz: .tools/cargo-fuzz/bin/cargo-fuzz
 	python3 fuzz/seeds.py fuzz/corpus
 	@for target in $(TARGETS); do \

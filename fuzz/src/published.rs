@@ -156,7 +156,7 @@ pub fn changed(base: &Value, fields: &[&str], parts: &[&[u8]]) -> Value {
             (2, Some(known)) => json!(format!("{content}{known}")),
             (3, _) => serde_json::from_str(&content).unwrap_or_default(),
             (4, _) => {
-                // Few inputs are large, since each takes as long as a hundred others.
+                // Large strings are rare: each takes as long as a hundred other inputs.
                 let is_large = how / 8 == 31 && content.len() % 16 == 1;
                 let bytes = if is_large { 300_000 } else { 2000 };
                 json!(content.repeat(bytes / content.len().max(1)))

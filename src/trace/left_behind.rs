@@ -202,7 +202,7 @@ mod tests {
         }
     }
 
-    /// The limit of memory rests on it.
+    /// The memory limit relies on this estimate.
     #[test]
     fn its_size_is_that_of_its_texts_and_little_more() {
         let undoing = record(&json!({

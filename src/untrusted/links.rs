@@ -19,7 +19,7 @@ pub(super) fn defanged(text: &str, hosts: Hosts) -> String {
         let end = rest.find(|c| !is_part(c)).unwrap_or(rest.len());
         let (word, after) = rest.split_at(end);
         if let Some(host) = after.strip_prefix("://") {
-            // The scheme, or a host that looks like one.
+            // A scheme, or a host in its place.
             result.push_str(&word.replace('t', "x").replace('T', "X").replace('.', "[.]"));
             result.push_str("[://]");
             rest = host;
@@ -74,7 +74,7 @@ mod tests {
                 "phish[.]s3[.]amazonaws[.]com signin[.]amazonaws[.]com/x",
             ),
             ("https://user@evil.example:8080/?q=a.b", "hxxps[://]user@evil[.]example:8080/?q=a[.]b"),
-            // What looks like a scheme may be a host.
+            // A host can stand in place of a scheme.
             ("signin.amazonaws.com://evil.example", "signin[.]amazonaws[.]com[://]evil[.]example"),
             ("www.evil.example://x", "www[.]evil[.]example[://]x"),
         ] {

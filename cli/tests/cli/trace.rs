@@ -192,7 +192,7 @@ fn a_depth_limits_the_steps() {
     }
 }
 
-/// What the key made again is still there, however often it was removed before.
+/// A user that was deleted and then created again is still there.
 #[test]
 fn only_a_removal_after_the_last_making_counts() {
     let record = |id: u32, time: Option<&str>, name: &str, key: &str| {

@@ -104,7 +104,7 @@ mod tests {
         }
         let ids = seen.finish().unwrap();
         assert_eq!(ids.bytes(), 999 * size_of::<u32>());
-        // A few of so many keys have the same number.
+        // With this many keys, a few share a number.
         for (keys, is_known) in [(100_000, true), (100_100, false)] {
             let mut seen = Seen::new();
             seen.search(&values, text(0..keys).as_bytes());

@@ -87,7 +87,7 @@ mod tests {
 
     const BLOCK_BYTES: usize = 64 * 1024;
 
-    /// How a text ends that comes in blocks. Until then, it takes no more memory than a record.
+    /// What is captured of a text that arrives in blocks. Memory must stay within the size of a record on the way.
     fn captured(text: &[u8], needles: &Needles) -> &'static str {
         let mut capture = Capture::default();
         capture.begin(0, 0);

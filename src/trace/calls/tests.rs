@@ -52,7 +52,7 @@ fn an_event_id_is_shown_as_it_was_logged() {
         "",
     ];
     let numbers = ids.map(|id| calls.texts.event_id(id.into()));
-    // CloudTrail's take 16 bytes.
+    // CloudTrail's own ids are stored in 16 bytes.
     assert!(numbers[..2].iter().all(|number| matches!(number, EventId::Uuid(_))));
     let timeline = calls.finish().unwrap();
     for (id, number) in ids.into_iter().zip(numbers) {
@@ -61,7 +61,7 @@ fn an_event_id_is_shown_as_it_was_logged() {
     assert!(size_of::<Row>() <= 160, "{}", size_of::<Row>());
 }
 
-/// The limit of memory rests on it.
+/// The memory limit relies on this estimate.
 #[test]
 fn their_size_is_that_of_their_texts_and_what_was_left() {
     let mut calls = Calls::new(tempfile::tempfile);

@@ -47,7 +47,7 @@ fn copies_that_differ_prove_the_same_in_any_order() {
     assert_eq!(parents[0], parents[1]);
 }
 
-/// Within one second the order of calls is unknown, so that each of two keys may look like the parent of the other.
+/// Within one second the order of calls is unknown, so either of two keys may look like the other's parent.
 #[test]
 fn no_identity_is_its_own_ancestor() {
     let time = Some("2026-11-24T03:00:00Z");

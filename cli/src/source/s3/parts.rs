@@ -85,7 +85,7 @@ impl Bucket {
         (parts, errors)
     }
 
-    /// The folders and objects in a folder. `None` if it has so many objects that they are better listed later.
+    /// The folders and objects directly in a folder. `None` if there are too many objects to hold in memory; `list_all` lists them.
     async fn pages(&self, folder: &str) -> anyhow::Result<Option<Vec<Page>>> {
         let listing = Listing { by_folder: true, ..self.listing(folder.to_owned(), None) };
         let mut pages: Vec<Page> = Vec::new();

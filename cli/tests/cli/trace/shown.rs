@@ -23,7 +23,7 @@ fn json_obeys_its_schema_and_the_timeline_has_every_call() {
     assert_eq!(run(command).stdout, "ok\n");
 }
 
-/// By a plain reading of the record.
+/// Compared with the records as plain JSON.
 #[test]
 fn a_line_of_the_timeline_has_the_fields_of_its_record() {
     let records = records();
